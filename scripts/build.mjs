@@ -1,0 +1,24 @@
+// Builds everything a clone needs: protobuf code, the descriptor set for reflection, JavaScript.
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+process.chdir(root);
+
+function run(command, ...args) {
+  const result = spawnSync(`node_modules/.bin/${command}`, args, { stdio: "inherit" });
+  if (result.status !== 0) {
+    console.error(`build: ${command} ${args.join(" ")} failed`);
+    process.exit(result.status ?? 1);
+  }
+}
+
+run("buf", "generate");
+run("buf", "build", "-o", "proto/gen/contix.binpb");
+if (!process.argv.includes("--proto-only")) {
+  run("tsc", "-p", "tsconfig.build.json");
+  mkdirSync("dist/proto/gen", { recursive: true });
+  cpSync("proto/gen/contix.binpb", "dist/proto/gen/contix.binpb");
+  for (const bin of ["contix", "contixd"]) chmodSync(`dist/cli/${bin}.js`, 0o755);
+}
