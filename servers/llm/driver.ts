@@ -1,0 +1,165 @@
+/**
+ * The process side of an LLM driver: speaks the driver protocol (llm.proto) with the
+ * kernel over file descriptor 3, runs plans on an executor and text requests beside it,
+ * and ends when the kernel asks for it or goes away.
+ */
+
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { ContixError } from "../../proto/errno.js";
+import { type FrameChannel, frames } from "../../proto/frame.js";
+import {
+  FromDriver,
+  type Open,
+  type Ready,
+  type TextRequest,
+  ToDriver,
+} from "../../proto/gen/contix/driver/v1/llm.js";
+import { Executor } from "./engine/executor.js";
+import type { Model, ModelInfo } from "./engine/model.js";
+import type { TextServer } from "./text/server.js";
+
+/** What makes one driver differ from another. */
+export interface Engine {
+  readonly model: Model;
+  readonly text: TextServer;
+}
+
+export interface DriverOptions {
+  /** Loads what the kernel asks for. A rejection becomes the Fault that the kernel reads. */
+  open(open: Open): Promise<Engine>;
+  /** The connection to the kernel; default: file descriptor 3. */
+  readonly stream?: Duplex;
+  /** Ends the process; default: process.exit. */
+  readonly exit?: (code: number) => void;
+}
+
+/** The kernel's end of the socket pair, as it starts its drivers. */
+const KERNEL_FD = 3;
+
+/** Serves one kernel until it shuts us down or its connection closes; then exits. */
+export function runDriver(options: DriverOptions): void {
+  // Ctrl-C in a terminal reaches the whole process group. The kernel drains then, and
+  // needs us for it; we end with its connection.
+  process.on("SIGINT", () => {});
+  new Driver(options, options.stream ?? new Socket({ fd: KERNEL_FD }));
+}
+
+class Driver {
+  readonly #options: DriverOptions;
+  readonly #stream: Duplex;
+  readonly #kernel: FrameChannel<FromDriver>;
+  #opening: Promise<Engine> | undefined;
+  #text: TextServer | undefined;
+  #executor: Executor | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #ending = false;
+
+  constructor(options: DriverOptions, stream: Duplex) {
+    this.#options = options;
+    this.#stream = stream;
+    this.#kernel = frames(
+      stream,
+      ToDriver,
+      FromDriver,
+      (message) => this.#receive(message),
+      (error) => {
+        if (error !== undefined)
+          console.error(`driver: connection to the kernel: ${error.message}`);
+        void this.#end(error === undefined ? 0 : 1);
+      },
+    );
+  }
+
+  #receive({ msg }: ToDriver): void {
+    if (this.#ending) return;
+    if (msg?.$case === "open" && this.#opening === undefined) this.#open(msg.value);
+    else if (msg?.$case === "shutdown") void this.#end(0);
+    else if (msg?.$case === "plan" && this.#executor) this.#executor.submit(msg.value);
+    else if (msg?.$case === "text" && this.#text) void this.#answer(this.#text, msg.value);
+    else this.#fault(new ContixError("EPROTO", `message "${msg?.$case ?? ""}" out of turn`));
+  }
+
+  #open(open: Open): void {
+    this.#opening = this.#options.open(open);
+    this.#opening.then(
+      ({ model, text }) => {
+        if (this.#ending) return;
+        this.#text = text;
+        this.#start(model, text);
+        this.#kernel.send({ msg: { $case: "ready", value: ready(model.info) } });
+      },
+      (error: unknown) => this.#fault(error),
+    );
+  }
+
+  #start(model: Model, text: TextServer): void {
+    this.#executor = new Executor({
+      model,
+      detokenizer: () => text.detokenizer(),
+      report: (value) => this.#kernel.send({ msg: { $case: "outcome", value } }),
+      nowUs: () => performance.now() * 1000,
+    });
+    this.#running = this.#executor.run().catch((error: unknown) => this.#fault(error));
+  }
+
+  async #answer(text: TextServer, request: TextRequest): Promise<void> {
+    let reply = { id: request.id, tokens: [] as number[], error: "" };
+    try {
+      reply = { ...reply, tokens: await encode(text, request) };
+    } catch (error) {
+      reply = { ...reply, error: message(error) };
+    }
+    this.#kernel.send({ msg: { $case: "text", value: reply } });
+  }
+
+  /** Tells the kernel why we can not go on. */
+  #fault(error: unknown): void {
+    if (this.#ending) return;
+    console.error("driver:", error);
+    this.#kernel.send({ msg: { $case: "fault", value: { message: message(error) } } });
+    void this.#end(1);
+  }
+
+  /** Exits, after the run that is under way: leaving in the middle of one aborts the process. */
+  async #end(code: number): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#executor?.stop();
+    await this.#running;
+    await this.#opening
+      ?.then(async ({ model, text }) => {
+        await text.close();
+        await model.close();
+      })
+      .catch(() => {});
+    const exit = this.#options.exit ?? process.exit;
+    if (this.#stream.destroyed) exit(code);
+    else this.#stream.end(() => exit(code));
+  }
+}
+
+function encode(text: TextServer, { what }: TextRequest): Promise<number[]> {
+  if (what?.$case === "encode") return text.encode(what.value.text, what.value);
+  if (what?.$case === "chat")
+    return text.encodeChat(what.value.messages, what.value.tail, what.value);
+  return Promise.reject(new ContixError("EPROTO", "a text request of an unknown kind"));
+}
+
+function ready(info: ModelInfo): Ready {
+  return {
+    engineDigest: info.engineDigest,
+    model: info.name,
+    slots: info.slots,
+    slotTokens: info.slotTokens,
+    vocab: info.vocab,
+    chat: info.chat,
+    license: info.license,
+    driver: info.driver,
+    chunkTokens: info.chunkTokens,
+  };
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,106 @@
+/**
+ * The generated side of a burst: its sampler, its text and the ways it ends.
+ *
+ * All of it is a function of the generated tokens, so it can be made again: `replay`
+ * feeds tokens that were sampled before (in a slot or a driver that was lost) and
+ * leaves the burst exactly as `sample` had left it.
+ */
+
+import { ContixError } from "../../../proto/errno.js";
+import type { Burst } from "../../../proto/gen/contix/driver/v1/llm.js";
+import { Sampler } from "../sampling/sampler.js";
+import type { Detokenizer } from "../text/server.js";
+import { StopMatcher } from "../text/stops.js";
+
+/** What ends a burst besides its own stop strings and token count. */
+export interface Limits {
+  readonly eosIds: ReadonlySet<number>;
+  readonly slotTokens: number;
+}
+
+export type Finish = "" | "eos" | "stop" | "length";
+
+/** What one more generated token made sure. */
+export interface Progress {
+  /** The token, or nothing when there was no room for one. */
+  readonly sampled: number[];
+  /** Whole characters, no part of a stop string. */
+  readonly text: string;
+  readonly finish: Finish;
+  /** The stop string that matched. */
+  readonly stop: string;
+}
+
+export class RunningBurst {
+  readonly id: bigint;
+  readonly genStart: number;
+  /** The token sampled last, while it is not in the slot yet. */
+  pending: number | undefined;
+  readonly #spec: Burst;
+  readonly #limits: Limits;
+  readonly #sampler: Sampler;
+  readonly #detokenizer: Detokenizer;
+  readonly #stops: StopMatcher;
+
+  constructor(spec: Burst, detokenizer: Detokenizer, limits: Limits) {
+    this.id = spec.id;
+    this.genStart = spec.genStart;
+    this.#spec = spec;
+    this.#limits = limits;
+    this.#sampler = new Sampler(spec, spec.genStart);
+    this.#detokenizer = detokenizer;
+    this.#stops = new StopMatcher(spec.stop);
+  }
+
+  /**
+   * Samples the token at `position` = context.length from `logits` [vocab] (overwritten)
+   * and `context`, every token before it. The token is then pending, or the burst has ended.
+   */
+  sample(logits: Float32Array, context: readonly number[]): Progress {
+    const position = context.length;
+    if (position < this.genStart) {
+      throw new ContixError(
+        "EPROTO",
+        `burst ${this.id} would sample at position ${position}, before its gen_start ${this.genStart}`,
+      );
+    }
+    if (this.#full(position)) return { sampled: [], text: "", finish: "length", stop: "" };
+    const token = this.#sampler.sample(logits, position, context);
+    this.pending = token;
+    return this.#advance(token, position);
+  }
+
+  /** Feeds a token of this burst that was sampled and reported before. */
+  replay(token: number, position: number): void {
+    const { finish } = this.#advance(token, position);
+    if (finish !== "") {
+      throw new ContixError(
+        "EPROTO",
+        `burst ${this.id} had ended ("${finish}") with token ${token} at position ${position}, and is to go on`,
+      );
+    }
+  }
+
+  #advance(token: number, position: number): Progress {
+    if (!this.#spec.ignoreEos && this.#limits.eosIds.has(token)) {
+      return this.#finish(token, "eos", "");
+    }
+    const { text, matched } = this.#stops.push(this.#detokenizer.push(token));
+    if (matched !== undefined) return { sampled: [token], text, finish: "stop", stop: matched };
+    if (this.#full(position + 1)) return this.#finish(token, "length", text);
+    return { sampled: [token], text, finish: "", stop: "" };
+  }
+
+  /** Gives what was held back; that too may complete a stop string. */
+  #finish(token: number, finish: Finish, before: string): Progress {
+    const { text, matched } = this.#stops.push(this.#detokenizer.flush());
+    if (matched !== undefined)
+      return { sampled: [token], text: before + text, finish: "stop", stop: matched };
+    return { sampled: [token], text: before + text + this.#stops.flush(), finish, stop: "" };
+  }
+
+  /** Whether no token may be generated at `position`. */
+  #full(position: number): boolean {
+    return position >= this.genStart + this.#spec.maxTokens || position >= this.#limits.slotTokens;
+  }
+}
