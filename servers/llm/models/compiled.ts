@@ -1,0 +1,88 @@
+/**
+ * A compiled model: a directory named by its engine digest, with
+ * `model.onnx`, `weights.bin` (its external data), `tokenizer.json` (Hugging
+ * Face format) and `config.json` (this schema). It never changes once it is
+ * there: it is built under another name and renamed.
+ */
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { ContixError } from "../../../proto/errno.js";
+
+/** How linear layers are stored and computed; ENGINE.md has the measurements. */
+export const Recipe = z.enum(["q8", "fp32"]);
+export type Recipe = z.infer<typeof Recipe>;
+
+const count = z.number().int().positive();
+const tokenId = z.number().int().nonnegative();
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** What `config.json` of a compiled model holds. */
+export const CompiledModel = z.object({
+  format: z.literal(1),
+  name: z.string().min(1),
+  arch: z.string().min(1),
+  engineDigest: digest,
+  weightsDigest: digest,
+  recipe: Recipe,
+  kv: z.literal("fp32"),
+  layers: count,
+  hidden: count,
+  heads: count,
+  kvHeads: count,
+  headDim: count,
+  ffn: count,
+  vocab: count,
+  /** The most positions the model was made for. */
+  window: count,
+  ropeTheta: z.number().positive(),
+  normEps: z.number().positive(),
+  bosId: tokenId.nullable(),
+  /** Whether a context starts with `bosId`. */
+  addBos: z.boolean(),
+  /** Every token that ends a generation. */
+  eosIds: z.array(tokenId),
+  /** Jinja source, or null for a model that is no chat model. */
+  chatTemplate: z.string().nullable(),
+  license: z.string(),
+});
+export type CompiledModel = z.infer<typeof CompiledModel>;
+
+/** The files of a compiled model's directory. */
+export const COMPILED_FILES = {
+  config: "config.json",
+  graph: "model.onnx",
+  weights: "weights.bin",
+  tokenizer: "tokenizer.json",
+} as const;
+
+/**
+ * The configuration of the compiled model in `dir`.
+ * @throws ContixError EMODEL when the directory is not a whole compiled model.
+ */
+export async function readCompiled(dir: string): Promise<CompiledModel> {
+  const parsed = CompiledModel.safeParse(await readConfig(dir));
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const where = issue ? `${issue.path.join(".") || "top"}: ${issue.message}` : "";
+    throw new ContixError("EMODEL", `${join(dir, COMPILED_FILES.config)} is not valid: ${where}`);
+  }
+  for (const file of Object.values(COMPILED_FILES)) {
+    await stat(join(dir, file)).catch((cause) => {
+      throw new ContixError("EMODEL", `${dir} is not a whole compiled model: no ${file}`, {
+        cause,
+      });
+    });
+  }
+  return parsed.data;
+}
+
+async function readConfig(dir: string): Promise<unknown> {
+  const path = join(dir, COMPILED_FILES.config);
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    const reason = cause instanceof SyntaxError ? "is not JSON" : "can not be read";
+    throw new ContixError("EMODEL", `${dir} is no compiled model: ${path} ${reason}`, { cause });
+  }
+}

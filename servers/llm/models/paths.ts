@@ -1,0 +1,27 @@
+/** Where the model library lies on disk. */
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+
+export interface ModelPaths {
+  readonly root: string;
+  /** GGUF files, each named by its sha256. */
+  readonly blobs: string;
+  /** One JSON file for each name. */
+  readonly manifests: string;
+  /** Compiled models, each a directory named by its engine digest. */
+  readonly compiled: string;
+  /** Downloads that are not whole yet. */
+  readonly partial: string;
+}
+
+/** The library at `root`; by default that of CONTIX_MODELS, else `~/.contix/models`. */
+export function modelsRoot(root = process.env.CONTIX_MODELS): ModelPaths {
+  const base = resolve(root || join(homedir(), ".contix", "models"));
+  return {
+    root: base,
+    blobs: join(base, "blobs"),
+    manifests: join(base, "manifests"),
+    compiled: join(base, "compiled"),
+    partial: join(base, "partial"),
+  };
+}

@@ -1,0 +1,113 @@
+/**
+ * Writes the external data file of a graph: walks the plan, takes rows from the
+ * source model a few at a time, and puts them where the graph expects them. So
+ * memory stays small whatever the size of the model.
+ */
+import type { FileHandle } from "node:fs/promises";
+import type { LlamaGraph, LlamaShape } from "./graph.js";
+import type { MatrixPart, WeightPlan } from "./graph-weights.js";
+import { Q8_BLOCK } from "./graph-weights.js";
+import type { Q8Rows } from "./quantize.js";
+
+/** Where weights come from, by their GGUF names; rows in the Hugging Face order. */
+export interface WeightSource {
+  /** A whole vector, or rows [first, first + count) of a matrix, as floats. */
+  rows(tensor: string, first: number, count: number): Promise<Float32Array>;
+  /** The same rows in q8; exact where the stored type allows it. */
+  q8(tensor: string, first: number, count: number): Promise<Q8Rows>;
+  /** Divisors of the rotary frequencies, one for each pair, where the model has them. */
+  rotaryFactors?(): Promise<Float32Array>;
+}
+
+const CHUNK_VALUES = 1 << 20;
+
+/** Writes all of `graph`'s weights; `onProgress` gets bytes written and bytes in all. */
+export async function writeWeights(
+  file: FileHandle,
+  shape: LlamaShape,
+  graph: LlamaGraph,
+  source: WeightSource,
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<void> {
+  for (const plan of graph.plan) {
+    await writePlan(file, shape, plan, source);
+    onProgress(plan.region.offset + plan.region.length, graph.weightBytes);
+  }
+  await file.truncate(graph.weightBytes);
+}
+
+async function writePlan(
+  file: FileHandle,
+  shape: LlamaShape,
+  plan: WeightPlan,
+  source: WeightSource,
+): Promise<void> {
+  switch (plan.kind) {
+    case "rotary": {
+      const factors = await source.rotaryFactors?.();
+      return write(file, rotaryTable(shape, plan.part, factors), plan.region.offset);
+    }
+    case "vector":
+      return write(file, await source.rows(plan.source, 0, 1), plan.region.offset);
+    case "fp32":
+      return eachChunk(plan.parts, plan.cols, async (tensor, first, count, row) => {
+        const rows = await source.rows(tensor, first, count);
+        await write(file, rows, plan.region.offset + row * plan.cols * 4);
+      });
+    case "q8":
+      return eachChunk(plan.parts, plan.cols, async (tensor, first, count, row) => {
+        const rows = await source.q8(tensor, first, count);
+        const block = (row * plan.cols) / Q8_BLOCK;
+        await write(file, rows.bytes, plan.region.offset + row * plan.cols);
+        await write(file, rows.scales, plan.scales.offset + block * 4);
+        await write(file, rows.zeros, plan.zeros.offset + block);
+      });
+  }
+}
+
+/** Calls `work` for runs of rows, about a million values each; `row` counts over all parts. */
+async function eachChunk(
+  parts: readonly MatrixPart[],
+  cols: number,
+  work: (tensor: string, first: number, count: number, row: number) => Promise<void>,
+): Promise<void> {
+  const most = Math.max(1, Math.floor(CHUNK_VALUES / cols));
+  let before = 0;
+  for (const part of parts) {
+    for (let first = 0; first < part.rows; first += most) {
+      const count = Math.min(most, part.rows - first);
+      await work(part.source, first, count, before + first);
+    }
+    before += part.rows;
+  }
+}
+
+async function write(
+  file: FileHandle,
+  values: Float32Array | Uint8Array,
+  offset: number,
+): Promise<void> {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done);
+    done += bytesWritten;
+  }
+}
+
+/** cos or sin of position * theta^(-2i/headDim) [window, headDim / 2]. */
+export function rotaryTable(
+  shape: LlamaShape,
+  part: "cos" | "sin",
+  factors?: Float32Array,
+): Float32Array {
+  const half = shape.headDim / 2;
+  const table = new Float32Array(shape.window * half);
+  const of = Math[part];
+  for (let i = 0; i < half; i++) {
+    const frequency = shape.ropeTheta ** ((-2 * i) / shape.headDim) / (factors?.[i] ?? 1);
+    for (let position = 0; position < shape.window; position++) {
+      table[position * half + i] = of(position * frequency);
+    }
+  }
+  return table;
+}
