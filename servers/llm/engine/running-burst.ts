@@ -8,6 +8,7 @@
 
 import { ContixError } from "../../../proto/errno.js";
 import type { Burst } from "../../../proto/gen/contix/driver/v1/llm.js";
+import { samplingParams } from "../sampling/params.js";
 import { Sampler } from "../sampling/sampler.js";
 import type { Detokenizer } from "../text/server.js";
 import { StopMatcher } from "../text/stops.js";
@@ -47,7 +48,7 @@ export class RunningBurst {
     this.genStart = spec.genStart;
     this.#spec = spec;
     this.#limits = limits;
-    this.#sampler = new Sampler(spec, spec.genStart);
+    this.#sampler = new Sampler(samplingParams(spec), spec.genStart);
     this.#detokenizer = detokenizer;
     this.#stops = new StopMatcher(spec.stop);
   }

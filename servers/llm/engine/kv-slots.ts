@@ -1,0 +1,71 @@
+/**
+ * The keys and values of every slot: per layer one buffer of keys and one of values,
+ * fp32 [slots, kvHeads, slotTokens, headDim]. A run over slots first.. sees a part of
+ * these buffers as its past and writes its present into the same memory.
+ */
+
+import { aligned, Tensor } from "./ort.js";
+
+export interface KvShape {
+  readonly layers: number;
+  readonly slots: number;
+  readonly kvHeads: number;
+  readonly slotTokens: number;
+  readonly headDim: number;
+}
+
+export class KvSlots {
+  readonly #shape: KvShape;
+  /** Keys of layer 0, its values, keys of layer 1, ... */
+  readonly #buffers: readonly Float32Array[];
+  /** By first slot and count: at most slots² / 2 entries, of which compaction needs few. */
+  readonly #tensors = new Map<string, readonly Tensor[]>();
+
+  constructor(shape: KvShape) {
+    this.#shape = shape;
+    const length = shape.slots * this.#slotLength;
+    this.#buffers = Array.from({ length: shape.layers * 2 }, () => aligned(Float32Array, length));
+  }
+
+  /** The tensors of slots first .. first + count - 1, in the order of the buffers. */
+  tensors(first: number, count: number): readonly Tensor[] {
+    const key = `${first} ${count}`;
+    let tensors = this.#tensors.get(key);
+    if (tensors === undefined) {
+      const { kvHeads, slotTokens, headDim } = this.#shape;
+      tensors = this.#buffers.map(
+        (buffer) =>
+          new Tensor(buffer.subarray(first * this.#slotLength), [
+            count,
+            kvHeads,
+            slotTokens,
+            headDim,
+          ]),
+      );
+      this.#tensors.set(key, tensors);
+    }
+    return tensors;
+  }
+
+  /** Copies the first `tokens` positions of a slot over another's. */
+  copy(from: number, to: number, tokens: number): void {
+    const { kvHeads, slotTokens, headDim } = this.#shape;
+    for (const buffer of this.#buffers) {
+      for (let head = 0; head < kvHeads; head++) {
+        const start = from * this.#slotLength + head * slotTokens * headDim;
+        const target = to * this.#slotLength + head * slotTokens * headDim;
+        buffer.copyWithin(target, start, start + tokens * headDim);
+      }
+    }
+  }
+
+  close(): void {
+    for (const tensors of this.#tensors.values()) for (const tensor of tensors) tensor.close();
+    this.#tensors.clear();
+  }
+
+  get #slotLength(): number {
+    const { kvHeads, slotTokens, headDim } = this.#shape;
+    return kvHeads * slotTokens * headDim;
+  }
+}
