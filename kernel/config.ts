@@ -1,0 +1,128 @@
+/**
+ * The daemon's configuration: defaults, then `<home>/config.yaml`, then the
+ * environment (CONTIX_…), then flags. Everything is validated; a mistake names
+ * its key and what would be right.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { ContixError } from "../proto/errno.js";
+import { LOG_LEVELS } from "./log.js";
+
+const Limits = z.strictObject({
+  callsPerProcess: z.int().min(1).default(2048),
+  contextsPerProcess: z.int().min(1).default(64),
+  /** Results that a process has not acknowledged. */
+  unackedResults: z.int().min(16).default(4096),
+  processes: z.int().min(1).default(512),
+  mailboxMessages: z.int().min(1).default(1024),
+  messageBytes: z
+    .int()
+    .min(1)
+    .default(1 << 20),
+  /** Sequences and their length of one generate call. */
+  stopStrings: z.int().min(1).default(16),
+  stopLength: z.int().min(1).default(256),
+});
+
+const ConfigSchema = z.strictObject({
+  home: z.string().min(1),
+  model: z.string().min(1).default("smollm2-135m-instruct"),
+  driver: z.enum(["onnxruntime", "fake"]).default("onnxruntime"),
+  /** JSON for the driver: the fake one's seed and step cost. */
+  driverOptions: z.string().default("{}"),
+  slots: z.int().min(1).max(64).default(16),
+  slotTokens: z.int().min(16).max(131_072).default(2048),
+  /** Threads of the engine; 0: all cores. */
+  threads: z.int().min(0).max(256).default(0),
+  /** A TCP address besides the Unix socket: HOST:PORT, on loopback only. "": none. */
+  listen: z
+    .string()
+    .regex(
+      /^$|^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d{1,5}$/,
+      "a loopback HOST:PORT such as 127.0.0.1:7777",
+    )
+    .default(""),
+  policy: z.enum(["rr", "priority"]).default("rr"),
+  /** Tokens a burst may take before others that wait get its slot. */
+  quantum: z.int().min(1).max(65_536).default(64),
+  /** Generations admitted beyond those that hold a slot. */
+  queueLimit: z.int().min(1).max(100_000).default(512),
+  /** How long a process that lost its stream may come back, milliseconds. */
+  detachGraceMs: z.int().min(0).max(3_600_000).default(5000),
+  /** How long calls in flight may go on at shutdown, milliseconds. */
+  drainMs: z.int().min(0).max(3_600_000).default(5000),
+  logLevel: z.enum(LOG_LEVELS).default("info"),
+  limits: Limits.prefault({}),
+});
+
+export type Config = z.infer<typeof ConfigSchema>;
+export type ConfigKey = keyof Config;
+/** Values as they come from the environment and flags. */
+export type ConfigInput = Partial<Record<ConfigKey, unknown>>;
+
+export function defaultHome(env: NodeJS.ProcessEnv): string {
+  return env.CONTIX_HOME ?? join(homedir(), ".contix");
+}
+
+const ENVIRONMENT: Partial<Record<ConfigKey, string>> = {
+  model: "CONTIX_MODEL",
+  driver: "CONTIX_DRIVER",
+  driverOptions: "CONTIX_DRIVER_OPTIONS",
+  slots: "CONTIX_SLOTS",
+  slotTokens: "CONTIX_SLOT_TOKENS",
+  threads: "CONTIX_THREADS",
+  listen: "CONTIX_LISTEN",
+  policy: "CONTIX_POLICY",
+  quantum: "CONTIX_QUANTUM",
+  queueLimit: "CONTIX_QUEUE_LIMIT",
+  detachGraceMs: "CONTIX_DETACH_GRACE_MS",
+  drainMs: "CONTIX_DRAIN_MS",
+  logLevel: "CONTIX_LOG_LEVEL",
+};
+
+/** The whole configuration. Throws EINVAL that names every key at fault. */
+export function loadConfig(flags: ConfigInput, env: NodeJS.ProcessEnv): Config {
+  const home = resolve(typeof flags.home === "string" ? flags.home : defaultHome(env));
+  const merged = {
+    ...fromFile(join(home, "config.yaml")),
+    ...fromEnvironment(env),
+    ...defined(flags),
+    home,
+  };
+  const result = ConfigSchema.safeParse(merged);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  throw new ContixError("EINVAL", `configuration: ${faults.join("; ")}`);
+}
+
+function fromFile(path: string): ConfigInput {
+  if (!existsSync(path)) return {};
+  let value: unknown;
+  try {
+    value = parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new ContixError("EINVAL", `${path}: ${(error as Error).message}`);
+  }
+  if (value === null) return {};
+  if (typeof value !== "object" || Array.isArray(value)) {
+    throw new ContixError("EINVAL", `${path}: must be a map of settings`);
+  }
+  return value;
+}
+
+function fromEnvironment(env: NodeJS.ProcessEnv): ConfigInput {
+  const out: ConfigInput = {};
+  for (const [key, name] of Object.entries(ENVIRONMENT)) {
+    const text = env[name];
+    if (text !== undefined && text !== "")
+      out[key as ConfigKey] = /^\d+$/.test(text) ? Number(text) : text;
+  }
+  return out;
+}
+
+function defined(input: ConfigInput): ConfigInput {
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+}

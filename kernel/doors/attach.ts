@@ -1,0 +1,103 @@
+/** The Attach stream: one per process, all its syscalls multiplexed by seq. */
+import type { ServerDuplexStream } from "@grpc/grpc-js";
+import { ContixError, toWire } from "../../proto/errno.js";
+import type { ClientFrame, Hello, ServerFrame } from "../../proto/gen/contix/v1/kernel.js";
+import { NO_USAGE } from "../call.js";
+import { ABI, type Kernel, NODE, VERSION } from "../kernel.js";
+import type { Port } from "../trap.js";
+import type { Authenticator } from "./authenticate.js";
+import { Malformed } from "./strict.js";
+
+/** How long a stream may stay without its hello, microseconds. */
+const HELLO_US = 5_000_000;
+
+type Stream = ServerDuplexStream<ClientFrame | Malformed, ServerFrame>;
+
+export function attachStream(kernel: Kernel, auth: Authenticator, stream: Stream): void {
+  let pid: bigint | undefined;
+  let ended = false;
+  const send = (frame: NonNullable<ServerFrame["frame"]>): void => {
+    if (!ended && stream.writable) stream.write({ frame });
+  };
+  const end = (): void => {
+    ended = true;
+    cancelHello();
+    stream.end();
+  };
+  const refuse = (error: unknown): void => {
+    const result = { $case: "error" as const, value: toWire(error) };
+    send({ $case: "reply", value: { seq: 0n, usage: NO_USAGE, result } });
+  };
+  const port: Port = {
+    reply: (value) => send({ $case: "reply", value }),
+    chunk: (value) => send({ $case: "chunk", value }),
+    signal: (value) => send({ $case: "signal", value }),
+    close(error) {
+      if (ended) return;
+      if (error) refuse(error);
+      end();
+    },
+  };
+  const cancelHello = kernel.clock.after(HELLO_US, () => {
+    port.close(new ContixError("ETIMEDOUT", "no hello within 5 s"));
+  });
+  const hello = (message: Hello): void => {
+    cancelHello();
+    const to = auth.attach(message, port);
+    pid = to.pid;
+    send({
+      $case: "welcome",
+      value: { ...to, abi: ABI, features: [], kernelVersion: VERSION, node: `n${NODE}` },
+    });
+    // Mail and signals that came before the attachment are in its mailbox; nothing is replayed here.
+  };
+  stream.on("data", (message: ClientFrame | Malformed) => {
+    if (ended) return;
+    try {
+      if (message instanceof Malformed) throw message.error;
+      if (pid === undefined) {
+        if (message.frame?.$case !== "hello")
+          throw new ContixError("EPROTO", "the first frame must be hello");
+        hello(message.frame.value);
+      } else serve(kernel, pid, message);
+    } catch (error) {
+      if (!(error instanceof ContixError)) kernel.log.error({ err: error }, "attach");
+      refuse(error);
+      // Without an identity there is nothing to go on with; with one, only this frame is lost.
+      if (pid === undefined) end();
+    }
+  });
+  stream.on("end", () => {
+    if (pid !== undefined) kernel.procs.left(pid, port);
+    end();
+  });
+  const lost = (): void => {
+    ended = true;
+    cancelHello();
+    if (pid !== undefined) kernel.procs.lost(pid, port);
+  };
+  stream.on("cancelled", lost);
+  stream.on("error", lost);
+}
+
+function serve(kernel: Kernel, pid: bigint, { frame }: ClientFrame): void {
+  const { trap } = kernel;
+  switch (frame?.$case) {
+    case "call":
+      trap.enter(pid, frame.value);
+      break;
+    case "credit":
+      trap.credit(pid, frame.value.seq, frame.value.n);
+      break;
+    case "cancel":
+      trap.cancel(pid, frame.value.seq);
+      break;
+    case "ack":
+      trap.ack(pid, frame.value.ackedThrough);
+      break;
+    case "hello":
+      throw new ContixError("EPROTO", "hello was said already");
+    default:
+      throw new ContixError("EPROTO", "an empty or unknown frame");
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Unary Call: one syscall outside a stream, for tools and other languages. Each
+ * runs as a process of its own that ends with the reply; an errno becomes a gRPC
+ * status, with the whole Error in the trailer `contix-error-bin`.
+ */
+import { Metadata, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
+import { ContixError, ERRNO, fromWire, toWire } from "../../proto/errno.js";
+import { Error as WireError } from "../../proto/gen/contix/v1/errno.js";
+import type { Reply, Syscall } from "../../proto/gen/contix/v1/kernel.js";
+import type { Kernel } from "../kernel.js";
+import type { Port } from "../trap.js";
+import type { Authenticator } from "./authenticate.js";
+import { Malformed } from "./strict.js";
+
+export function unaryCall(
+  kernel: Kernel,
+  auth: Authenticator,
+  call: ServerUnaryCall<Syscall | Malformed, Reply>,
+  answer: sendUnaryData<Reply>,
+): void {
+  const fail = (error: unknown): void => {
+    const wire = toWire(error);
+    const { code } = fromWire(wire);
+    const metadata = new Metadata();
+    metadata.set("contix-error-bin", Buffer.from(WireError.encode(wire).finish()));
+    answer({ code: ERRNO[code].grpc, details: `${code}: ${wire.message}`, metadata });
+  };
+  try {
+    if (call.request instanceof Malformed) throw call.request.error;
+    const [bearer = ""] = call.metadata.get("authorization");
+    auth.checkAdmin(String(bearer).replace(/^Bearer /i, ""));
+    const pid = auth.admit("call");
+    const port: Port = {
+      reply(reply) {
+        if (reply.result?.$case === "error") fail(fromWire(reply.result.value));
+        else answer(null, reply);
+        kernel.procs.exited(pid, 0, "exit");
+      },
+      chunk() {},
+      signal() {},
+      close() {},
+    };
+    call.on("cancelled", () => kernel.procs.exited(pid, 1, "detached"));
+    kernel.procs.attach(pid, port);
+    kernel.trap.enter(pid, withoutStream(call.request));
+  } catch (error) {
+    if (!(error instanceof ContixError)) kernel.log.error({ err: error }, "unary call");
+    fail(error);
+  }
+}
+
+/** A unary reply carries everything, so chunks are not asked for; seq may be left out. */
+function withoutStream(syscall: Syscall): Syscall {
+  const seq = syscall.seq === 0n ? 1n : syscall.seq;
+  const { call } = syscall;
+  if (call?.$case !== "generate") return { ...syscall, seq };
+  return { ...syscall, seq, call: { $case: "generate", value: { ...call.value, stream: false } } };
+}

@@ -1,0 +1,285 @@
+/**
+ * The kernel's side of an LLM driver: a child process on a private socket (its
+ * file descriptor 3). It is started again when it dies; text requests survive
+ * that, plans do not: the loop hears of the loss and places everything anew.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Duplex } from "node:stream";
+import { ContixError } from "../../proto/errno.js";
+import { type FrameChannel, frames } from "../../proto/frame.js";
+import {
+  FromDriver,
+  type Open,
+  type Outcome,
+  type Plan,
+  type Ready,
+  type TextRequest,
+  ToDriver,
+} from "../../proto/gen/contix/driver/v1/llm.js";
+import type { Clock } from "../clock.js";
+import type { Log } from "../log.js";
+
+export interface DriverOptions {
+  /** The command line that starts the driver. */
+  readonly command: readonly string[];
+  readonly open: Open;
+  /** Deaths within `restartWindowUs` after which it is given up. */
+  readonly restartLimit: number;
+  readonly restartWindowUs: number;
+  /** A step that takes longer than this means the driver hangs; it is killed. */
+  readonly hangUs: number;
+}
+
+interface PendingText {
+  readonly request: TextRequest;
+  resolve(tokens: number[]): void;
+  reject(error: Error): void;
+}
+
+/** What `run` resolves with: outcomes in order, or that something else needs a new plan. */
+export type RunResult =
+  | { readonly kind: "outcomes"; readonly outcomes: readonly Outcome[] }
+  | { readonly kind: "woken" }
+  | { readonly kind: "lost" };
+
+export class LlmDriver {
+  readonly #options: DriverOptions;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #child: ChildProcess | undefined;
+  #channel: FrameChannel<ToDriver> | undefined;
+  #ready: Ready | undefined;
+  #outcomes: Outcome[] = [];
+  #activePlan = 0n;
+  #waiter: ((result: RunResult) => void) | undefined;
+  #woken = false;
+  #lost = false;
+  #stopping = false;
+  #failed: ContixError | undefined;
+  #deaths: number[] = [];
+  #restarts = 0;
+  #fault = "";
+  #cancelWatch: () => void = () => {};
+  #texts = new Map<bigint, PendingText>();
+  #textIds = 0n;
+  #onUp: () => void = () => {};
+  #onFirstReady: { resolve(ready: Ready): void; reject(error: Error): void } | undefined;
+
+  constructor(options: DriverOptions, clock: Clock, log: Log) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+  get osPid(): number {
+    return this.#child?.pid ?? 0;
+  }
+  get available(): boolean {
+    return this.#ready !== undefined;
+  }
+  /** Set once the driver is given up: what every burst then fails with. */
+  get failure(): ContixError | undefined {
+    return this.#failed;
+  }
+
+  /** Starts the driver; resolves when it is ready. Rejects with EIO when it ends before that. */
+  start(): Promise<Ready> {
+    return new Promise((resolve, reject) => {
+      this.#onFirstReady = { resolve, reject };
+      this.#spawn();
+    });
+  }
+
+  /** Resolves when plans can be run, or when that will never be again (see `failure`). */
+  up(): Promise<void> {
+    if (this.#ready || this.#failed || this.#stopping) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onUp = resolve;
+    });
+  }
+
+  /**
+   * Puts `plan` in force, unless it is already, and resolves when there is
+   * something to account or a reason to plan again.
+   */
+  run(plan: Plan): Promise<RunResult> {
+    if (plan.id !== this.#activePlan && this.#ready) {
+      this.#send({ msg: { $case: "plan", value: plan } });
+      this.#activePlan = plan.id;
+      if (plan.rows.length + plan.chunks.length > 0) this.#watch();
+      else this.#cancelWatch();
+    }
+    return new Promise((resolve) => {
+      this.#waiter = resolve;
+      this.#settle();
+    });
+  }
+
+  /** Makes a pending or the next `run` return at once. */
+  wake(): void {
+    this.#woken = true;
+    this.#settle();
+  }
+
+  /** Tokens for text. Rejects with EINVAL when the text server refuses it. */
+  text(what: NonNullable<TextRequest["what"]>): Promise<number[]> {
+    if (this.#failed) return Promise.reject(this.#failed);
+    const request: TextRequest = { id: ++this.#textIds, what };
+    return new Promise((resolve, reject) => {
+      this.#texts.set(request.id, { request, resolve, reject });
+      if (this.#ready) this.#send({ msg: { $case: "text", value: request } });
+    });
+  }
+
+  /** Ends the driver: it finishes its step; killed after `graceUs`. */
+  async stop(graceUs = 3_000_000): Promise<void> {
+    this.#stopping = true;
+    this.#onUp();
+    this.#cancelWatch();
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    this.#send({ msg: { $case: "shutdown", value: {} } });
+    const cancel = this.#clock.after(graceUs, () => child.kill("SIGKILL"));
+    await gone;
+    cancel();
+  }
+
+  #spawn(): void {
+    const [program = "", ...args] = this.#options.command;
+    this.#fault = "";
+    const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit", "pipe"] });
+    this.#child = child;
+    const socket = child.stdio[3] as Duplex;
+    this.#channel = frames(
+      socket,
+      FromDriver,
+      ToDriver,
+      (message) => this.#receive(message),
+      (error) => {
+        if (error) this.#log.warn({ err: error.message }, "driver connection broke");
+        child.kill("SIGKILL");
+      },
+    );
+    child.once("error", (error) => this.#died(child, error.message));
+    child.once("exit", (code, signal) => this.#died(child, signal ?? `exit code ${code}`));
+    this.#channel.send({ msg: { $case: "open", value: this.#options.open } });
+  }
+
+  #receive(message: FromDriver): void {
+    const { msg } = message;
+    if (msg?.$case === "outcome") {
+      this.#outcomes.push(msg.value);
+      if (msg.value.last) this.#cancelWatch();
+      else this.#watch();
+      this.#settle();
+    } else if (msg?.$case === "text") {
+      this.#answerText(msg.value.id, msg.value.tokens, msg.value.error);
+    } else if (msg?.$case === "ready") {
+      this.#becameReady(msg.value);
+    } else if (msg?.$case === "fault") {
+      this.#fault = msg.value.message;
+      this.#log.error({ fault: this.#fault }, "driver fault");
+    }
+  }
+
+  #becameReady(ready: Ready): void {
+    this.#ready = ready;
+    this.#log.info({ driver: ready.driver, model: ready.model, pid: this.osPid }, "driver ready");
+    for (const { request } of this.#texts.values()) {
+      this.#send({ msg: { $case: "text", value: request } });
+    }
+    this.#onFirstReady?.resolve(ready);
+    this.#onFirstReady = undefined;
+    this.#onUp();
+    this.wake();
+  }
+
+  #answerText(id: bigint, tokens: number[], error: string): void {
+    const pending = this.#texts.get(id);
+    this.#texts.delete(id);
+    if (error === "") pending?.resolve(tokens);
+    else pending?.reject(new ContixError("EINVAL", error));
+  }
+
+  #died(child: ChildProcess, how: string): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    this.#ready = undefined;
+    this.#channel = undefined;
+    this.#activePlan = 0n;
+    this.#outcomes = [];
+    this.#cancelWatch();
+    if (this.#stopping) return;
+    const reason = this.#fault === "" ? how : `${how}: ${this.#fault}`;
+    this.#log.error({ reason }, "driver died");
+    this.#lost = true;
+    this.#settle();
+    if (this.#onFirstReady) {
+      this.#giveUp(new ContixError("EIO", `the LLM driver did not start: ${reason}`));
+      return;
+    }
+    this.#restart(reason);
+  }
+
+  #restart(reason: string): void {
+    const now = this.#clock.now();
+    const { restartLimit, restartWindowUs } = this.#options;
+    this.#deaths = [...this.#deaths.filter((at) => now - at < restartWindowUs), now];
+    if (this.#deaths.length > restartLimit) {
+      const times = `${this.#deaths.length} times in ${restartWindowUs / 1e6} s`;
+      this.#giveUp(new ContixError("EIO", `the LLM driver died ${times}, last: ${reason}`));
+      return;
+    }
+    this.#restarts++;
+    // At once after a first death, then ever later: 0, 200, 400, 800 ms ...
+    const tries = this.#deaths.length - 1;
+    const delayUs = tries === 0 ? 0 : 100_000 * 2 ** tries;
+    this.#clock.after(delayUs, () => {
+      if (!this.#stopping) this.#spawn();
+    });
+  }
+
+  #giveUp(error: ContixError): void {
+    this.#failed = error;
+    for (const pending of this.#texts.values()) pending.reject(error);
+    this.#texts.clear();
+    this.#onFirstReady?.reject(error);
+    this.#onFirstReady = undefined;
+    this.#onUp();
+    this.wake();
+  }
+
+  #watch(): void {
+    this.#cancelWatch();
+    this.#cancelWatch = this.#clock.after(this.#options.hangUs, () => {
+      this.#log.error({}, "driver hangs; killing it");
+      this.#child?.kill("SIGKILL");
+    });
+  }
+
+  #settle(): void {
+    const waiter = this.#waiter;
+    if (!waiter) return;
+    let result: RunResult;
+    if (this.#lost) {
+      this.#lost = false;
+      result = { kind: "lost" };
+    } else if (this.#outcomes.length > 0) {
+      result = { kind: "outcomes", outcomes: this.#outcomes };
+      this.#outcomes = [];
+    } else if (this.#woken) {
+      this.#woken = false;
+      result = { kind: "woken" };
+    } else return;
+    this.#waiter = undefined;
+    waiter(result);
+  }
+
+  #send(message: ToDriver): void {
+    this.#channel?.send(message);
+  }
+}

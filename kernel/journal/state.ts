@@ -1,0 +1,201 @@
+/**
+ * The kernel's state and the fold that makes it from records. Readers see it
+ * read-only; `apply` is the only code that changes it.
+ */
+import type { JournalRecord, Tail } from "./records.js";
+
+export interface ProcessState {
+  readonly pid: bigint;
+  readonly parent: bigint;
+  readonly name: string;
+  readonly principal: string;
+  readonly spawned: boolean;
+  readonly log: string;
+  readonly createdAt: number;
+  nice: number;
+  run: number;
+  tokenHash: string;
+  resumeHash: string;
+  exit: { readonly code: number; readonly cause: string; readonly at: number } | undefined;
+  /** handle → cid. Handles are never reused within a process. */
+  readonly handles: Map<number, bigint>;
+  nextHandle: number;
+  /** Replies of this run that the caller has not acknowledged, by seq. */
+  readonly results: Map<bigint, { readonly digest: string; readonly reply: Uint8Array }>;
+  ackedThrough: bigint;
+  readonly mailbox: Mail[];
+}
+
+export interface Mail {
+  readonly id: bigint;
+  readonly from: bigint;
+  readonly topic: string;
+  readonly body: Uint8Array;
+}
+
+/** A stretch of tokens of one class, from `start` to the next run's start. */
+export interface Run {
+  readonly start: number;
+  readonly given: boolean;
+}
+
+export interface ContextState {
+  readonly cid: bigint;
+  readonly owner: bigint;
+  readonly handle: number;
+  readonly tokens: number[];
+  /** Alternating classes: two neighbours never have the same. */
+  readonly runs: Run[];
+  tail: Tail;
+}
+
+export interface State {
+  readonly processes: Map<bigint, ProcessState>;
+  readonly contexts: Map<bigint, ContextState>;
+  /** The last counter used of each kind of id, so that none is used twice. */
+  readonly counters: { pid: number; cid: number; mail: number };
+}
+
+export function emptyState(): State {
+  return {
+    processes: new Map(),
+    contexts: new Map(),
+    counters: { pid: 0, cid: 0, mail: 0 },
+  };
+}
+
+const COUNTER = (1n << 52n) - 1n;
+
+/** Applies one record. Records about what is gone (a closed context) change nothing. */
+export function apply(state: State, record: JournalRecord): void {
+  if (record.type.startsWith("proc.")) applyProcess(state, record);
+  else if (record.type.startsWith("ctx.")) applyContext(state, record);
+  else if (record.type.startsWith("call.")) applyCall(state, record);
+  else applyMail(state, record);
+}
+
+function applyProcess(state: State, record: JournalRecord): void {
+  if (record.type === "proc.created") {
+    state.counters.pid = Math.max(state.counters.pid, Number(record.pid & COUNTER));
+    state.processes.set(record.pid, {
+      pid: record.pid,
+      parent: record.parent,
+      name: record.name,
+      principal: record.principal,
+      spawned: record.spawned,
+      log: record.log,
+      createdAt: record.at,
+      nice: record.nice,
+      run: 0,
+      tokenHash: "",
+      resumeHash: "",
+      exit: undefined,
+      handles: new Map(),
+      nextHandle: 1,
+      results: new Map(),
+      ackedThrough: 0n,
+      mailbox: [],
+    });
+    return;
+  }
+  if (!("pid" in record)) return;
+  const process = state.processes.get(record.pid);
+  if (!process) return;
+  switch (record.type) {
+    case "proc.run":
+      if (record.run !== process.run) {
+        process.results.clear();
+        process.ackedThrough = 0n;
+      }
+      process.run = record.run;
+      process.tokenHash = record.tokenHash;
+      process.resumeHash = record.resumeHash;
+      break;
+    case "proc.niced":
+      process.nice = record.nice;
+      break;
+    case "proc.exited":
+      process.exit = { code: record.code, cause: record.cause, at: record.at };
+      process.tokenHash = "";
+      process.resumeHash = "";
+      process.results.clear();
+      process.mailbox.length = 0;
+      break;
+    case "proc.reaped":
+      state.processes.delete(record.pid);
+      break;
+  }
+}
+
+function applyContext(state: State, record: JournalRecord): void {
+  if (record.type === "ctx.created") {
+    state.counters.cid = Math.max(state.counters.cid, Number(record.cid & COUNTER));
+    state.contexts.set(record.cid, {
+      cid: record.cid,
+      owner: record.owner,
+      handle: record.handle,
+      tokens: [],
+      runs: [],
+      tail: "empty",
+    });
+    const owner = state.processes.get(record.owner);
+    if (owner && record.handle > 0) {
+      owner.handles.set(record.handle, record.cid);
+      owner.nextHandle = Math.max(owner.nextHandle, record.handle + 1);
+    }
+    return;
+  }
+  if (!("cid" in record)) return;
+  const context = state.contexts.get(record.cid);
+  if (!context) return;
+  switch (record.type) {
+    case "ctx.given":
+      extend(context, record.tokens, true);
+      context.tail = record.tail;
+      break;
+    case "ctx.generated":
+      extend(context, record.tokens, false);
+      break;
+    case "ctx.tail":
+      context.tail = record.tail;
+      break;
+    case "ctx.closed":
+      state.contexts.delete(record.cid);
+      state.processes.get(context.owner)?.handles.delete(context.handle);
+      break;
+  }
+}
+
+function extend(context: ContextState, tokens: readonly number[], given: boolean): void {
+  if (tokens.length === 0) return;
+  if (context.runs.at(-1)?.given !== given) {
+    context.runs.push({ start: context.tokens.length, given });
+  }
+  for (const token of tokens) context.tokens.push(token);
+}
+
+function applyCall(state: State, record: JournalRecord): void {
+  if (!("run" in record)) return;
+  const process = state.processes.get(record.pid);
+  if (!process || process.run !== record.run) return;
+  if (record.type === "call.done") {
+    process.results.set(record.seq, { digest: record.digest, reply: record.reply });
+  } else if (record.type === "call.acked") {
+    for (const seq of process.results.keys()) {
+      if (seq <= record.through) process.results.delete(seq);
+    }
+    if (record.through > process.ackedThrough) process.ackedThrough = record.through;
+  }
+}
+
+function applyMail(state: State, record: JournalRecord): void {
+  if (record.type === "mail.sent") {
+    state.counters.mail = Math.max(state.counters.mail, Number(record.id & COUNTER));
+    const { id, from, topic, body } = record;
+    state.processes.get(record.to)?.mailbox.push({ id, from, topic, body });
+  } else if (record.type === "mail.taken") {
+    const mailbox = state.processes.get(record.pid)?.mailbox;
+    const at = mailbox?.findIndex((mail) => mail.id === record.id) ?? -1;
+    if (at >= 0) mailbox?.splice(at, 1);
+  }
+}

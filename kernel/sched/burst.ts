@@ -1,0 +1,64 @@
+/** A burst: one uninterrupted demand on the model, a prefill and its decode. */
+
+export type BurstId = bigint;
+
+export interface SamplingSpec {
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
+  readonly presencePenalty: number;
+  readonly seed: bigint;
+}
+
+export interface BurstSpec {
+  readonly pid: bigint;
+  readonly cid: bigint;
+  /** Position of its first generated token. */
+  readonly genStart: number;
+  readonly maxTokens: number;
+  readonly sampling: SamplingSpec;
+  readonly stop: readonly string[];
+  readonly ignoreEos: boolean;
+}
+
+/** How a burst ended, or why it can not go on. */
+export type BurstEnd =
+  | { readonly kind: "finished"; readonly finish: string; readonly stop: string }
+  | { readonly kind: "failed"; readonly error: Error };
+
+/** Hears what a burst produces. Calls come from the kernel's loop, in order. */
+export interface BurstListener {
+  progress(tokens: readonly number[], text: string): void;
+  end(end: BurstEnd): void;
+}
+
+/** ready: wants a slot. running: has one. paused: waits for its reader. */
+export type BurstState = "ready" | "running" | "paused";
+
+export interface Burst {
+  readonly id: BurstId;
+  readonly spec: BurstSpec;
+  readonly listener: BurstListener;
+  readonly order: number;
+  state: BurstState;
+  nice: number;
+  /** When it last became ready, microseconds. */
+  readySince: number;
+  /** Tokens entered or generated since it last got a slot. */
+  quantumUsed: number;
+  /** Tokens it has attained in all. */
+  attained: number;
+  /** Tokens that entered a slot a second time. */
+  recomputed: number;
+  /** Tokens of its context that were in a slot when it first ran; -1: it has not run yet. */
+  cached: number;
+  queuedUs: number;
+  servedUs: number;
+  switchedInAt: number;
+  arrivedAt: number;
+  firstTokenAt: number;
+  /** Tokens it has generated and the kernel has heard of. */
+  generatedSoFar: number;
+}

@@ -1,0 +1,270 @@
+/** llm.generate: from the arguments to a burst, and from its tokens to the caller. */
+import { ContixError } from "../../proto/errno.js";
+import { GenerateCall, type Sampling } from "../../proto/gen/contix/v1/calls.js";
+import type { Usage } from "../../proto/gen/contix/v1/kernel.js";
+import { argumentsOf, inRange, notEmpty } from "../args.js";
+import { type Call, NO_USAGE } from "../call.js";
+import { u64 } from "../clock.js";
+import type { Context } from "../journal/journal.js";
+import type { JournalRecord } from "../journal/records.js";
+import type { Kernel } from "../kernel.js";
+import { lockContext, nextCid } from "../mm/calls.js";
+import { chatTokens, checkWindow, tokenizeInput } from "../mm/input.js";
+import type { Account } from "../proc/accounts.js";
+import { checkModel } from "../sys.js";
+import type { Burst, BurstEnd, BurstListener, BurstSpec, SamplingSpec } from "./burst.js";
+
+export async function generate(kernel: Kernel, call: Call): Promise<void> {
+  const args = argumentsOf(call, "generate");
+  checkModel(kernel, args.model);
+  const sampling = checkSampling(kernel, args.sampling);
+  checkStops(kernel, args.stop);
+  kernel.admission.enter();
+  const generation = new Generation(kernel, call, args);
+  try {
+    await generation.start(sampling);
+  } catch (error) {
+    generation.abandon();
+    throw error;
+  }
+}
+
+/** One generation: the listener of its burst, and the writer of its chunks and reply. */
+class Generation implements BurstListener {
+  readonly #kernel: Kernel;
+  readonly #call: Call;
+  readonly #args: GenerateCall;
+  #context: Context | undefined;
+  #lock: Disposable | undefined;
+  #burst: Burst | undefined;
+  #seed = 0n;
+  #text = "";
+  readonly #tokens: number[] = [];
+  /** Produced, but not sent yet: its reader is behind. */
+  #unsentText = "";
+  #unsentTokens: number[] = [];
+  #credit: number;
+  #attached = true;
+  #left = false;
+
+  constructor(kernel: Kernel, call: Call, args: GenerateCall) {
+    this.#kernel = kernel;
+    this.#call = call;
+    this.#args = args;
+    this.#credit = args.stream ? call.syscall.credit : Number.POSITIVE_INFINITY;
+    call.onEnd((error) => this.#stop(error));
+    call.onCredit((n) => this.#give(n));
+    call.onAttachment((attached) => this.#attachment(attached));
+  }
+
+  async start(sampling: Omit<SamplingSpec, "seed"> & { seed: bigint }): Promise<void> {
+    const { journal, clock, driver } = this.#kernel;
+    const call = this.#call;
+    const context = this.#openContext();
+    await this.#appendInput(context);
+    call.check();
+    if (driver.failure) throw driver.failure;
+    const genStart = context.tokens.length;
+    const room = this.#kernel.engine.slotTokens - genStart;
+    const { pid } = call.process;
+    const spec: BurstSpec = {
+      pid,
+      cid: context.cid,
+      genStart,
+      maxTokens: this.#args.maxTokens === 0 ? room : Math.min(this.#args.maxTokens, room),
+      sampling,
+      stop: this.#args.stop,
+      ignoreEos: this.#args.ignoreEos,
+    };
+    this.#seed = sampling.seed;
+    journal.append({
+      type: "call.generate",
+      pid,
+      run: call.run,
+      seq: call.syscall.seq,
+      cid: context.cid,
+      genStart,
+      seed: sampling.seed,
+      engine: this.#kernel.engine.engineDigest,
+      call: GenerateCall.encode(this.#args).finish(),
+    });
+    const now = clock.now();
+    this.#burst = this.#kernel.sched.enqueue(spec, this, call.process.nice, call.arrivedAt, now);
+    call.waitingOn = "slot";
+    this.#regulate();
+  }
+
+  /** Gives back what `start` took, when it could not finish. */
+  abandon(): void {
+    this.#kernel.journal.append(...this.#leave());
+  }
+
+  progress(tokens: readonly number[], text: string): void {
+    this.#text += text;
+    for (const token of tokens) this.#tokens.push(token);
+    this.#account().tokensOut += tokens.length;
+    if (!this.#args.stream) return;
+    this.#unsentText += text;
+    this.#unsentTokens.push(...tokens);
+    this.#flush(false);
+    this.#regulate();
+  }
+
+  end(end: BurstEnd): void {
+    const effects = this.#leave();
+    const usage = this.#usage();
+    if (end.kind === "failed") {
+      this.#call.fail(end.error, usage, effects);
+      return;
+    }
+    this.#flush(true);
+    const { finish, stop } = end;
+    const value = { text: this.#text, tokens: this.#tokens, finish, seed: this.#seed, stop };
+    this.#call.done({ $case: "generate", value }, effects, usage);
+  }
+
+  #openContext(): Context {
+    const { journal } = this.#kernel;
+    if (this.#call.context) {
+      this.#context = this.#call.context;
+    } else {
+      const cid = nextCid(this.#kernel);
+      journal.append({ type: "ctx.created", cid, owner: this.#call.process.pid, handle: 0 });
+      this.#context = journal.state.contexts.get(cid);
+    }
+    if (!this.#context) throw new ContixError("EIO", "a context vanished");
+    this.#lock = lockContext(this.#kernel, this.#context);
+    return this.#context;
+  }
+
+  /** Appends the call's input, and opens the assistant's turn after whole chat turns. */
+  async #appendInput(context: Context): Promise<void> {
+    const { journal, engine } = this.#kernel;
+    const input = await tokenizeInput(this.#kernel, context, this.#args.input);
+    this.#call.check();
+    checkWindow(this.#kernel, context, input.tokens.length);
+    if (input.tokens.length > 0) {
+      const { tokens, tail } = input;
+      this.#account().tokensIn += tokens.length;
+      journal.append({ type: "ctx.given", cid: context.cid, tokens, tail });
+    }
+    if (context.tokens.length === 0) {
+      throw new ContixError("EINVAL", "the prompt is empty", { argument: "prompt" });
+    }
+    if (context.tail === "closed" && engine.chat) {
+      const tokens = await chatTokens(this.#kernel, context, [], true);
+      this.#call.check();
+      checkWindow(this.#kernel, context, tokens.length);
+      journal.append({ type: "ctx.given", cid: context.cid, tokens, tail: "assistant" });
+    }
+  }
+
+  #stop(error: ContixError): void {
+    const effects = this.#leave();
+    this.#call.fail(error, this.#burst ? this.#usage() : NO_USAGE, effects);
+  }
+
+  /** Ends everything that runs for this call; returns the records of that. */
+  #leave(): JournalRecord[] {
+    if (this.#left) return [];
+    this.#left = true;
+    const { sched, placer, admission, clock } = this.#kernel;
+    if (this.#burst) {
+      placer.release(this.#burst);
+      sched.remove(this.#burst, clock.now());
+      this.#bookTime(this.#burst);
+    }
+    this.#lock?.[Symbol.dispose]();
+    admission.leave(this.#burst?.servedUs);
+    const context = this.#context;
+    if (!context || this.#call.context) return [];
+    // The context of a call without a handle ends with the call.
+    placer.dropContext(context.cid);
+    return [{ type: "ctx.closed", cid: context.cid }];
+  }
+
+  #account(): Account {
+    return this.#kernel.accounts.of(this.#call.process.pid);
+  }
+
+  #bookTime(burst: Burst): void {
+    const account = this.#account();
+    account.queuedUs += burst.queuedUs;
+    account.servedUs += burst.servedUs;
+  }
+
+  #give(n: number): void {
+    this.#credit += n;
+    this.#flush(false);
+    this.#regulate();
+  }
+
+  #attachment(attached: boolean): void {
+    this.#attached = attached;
+    this.#regulate();
+  }
+
+  /** Sends what is unsent, in one chunk, if the caller has room; the rest of a finished call always. */
+  #flush(last: boolean): void {
+    if (!this.#args.stream || this.#unsentText === "") return;
+    if (this.#credit <= 0 && !last) return;
+    this.#credit--;
+    this.#call.chunk(this.#unsentText, this.#unsentTokens);
+    this.#unsentText = "";
+    this.#unsentTokens = [];
+  }
+
+  /** A burst competes for a slot only while somebody can take what it makes. */
+  #regulate(): void {
+    const { sched, clock } = this.#kernel;
+    if (!this.#burst) return;
+    const able = this.#attached && this.#credit > 0;
+    if (able) sched.resume(this.#burst, clock.now());
+    else sched.pause(this.#burst, clock.now());
+    this.#call.waitingOn = able ? "slot" : "credit";
+  }
+
+  #usage(): Usage {
+    const burst = this.#burst;
+    if (!burst) throw new ContixError("EIO", "a generation ended before it began");
+    const first = burst.firstTokenAt === 0 ? 0 : burst.firstTokenAt - burst.arrivedAt;
+    return {
+      promptTokens: burst.spec.genStart,
+      cachedTokens: Math.max(0, burst.cached),
+      generatedTokens: this.#tokens.length,
+      recomputedTokens: burst.recomputed,
+      queuedUs: BigInt(burst.queuedUs),
+      servedUs: BigInt(burst.servedUs),
+      firstTokenUs: BigInt(first),
+    };
+  }
+}
+
+function checkSampling(kernel: Kernel, s: Sampling | undefined): SamplingSpec {
+  const top = { k: s?.topK ?? 0, p: s?.topP ?? 1 };
+  inRange("top_p", top.p, Number.MIN_VALUE, 1);
+  return {
+    temperature: inRange("temperature", s?.temperature ?? 0.7, 0, 100),
+    topK: top.k,
+    topP: top.p,
+    minP: inRange("min_p", s?.minP ?? 0, 0, 0.999_999),
+    repetitionPenalty: inRange("repetition_penalty", s?.repetitionPenalty ?? 1, 0.01, 100),
+    presencePenalty: inRange("presence_penalty", s?.presencePenalty ?? 0, -2, 2),
+    seed: s?.seed ?? u64(kernel.random),
+  };
+}
+
+function checkStops(kernel: Kernel, stops: readonly string[]): void {
+  const { stopStrings, stopLength } = kernel.config.limits;
+  inRange("the number of stop strings", stops.length, 0, stopStrings);
+  for (const stop of stops) {
+    notEmpty("stop", stop);
+    if (stop.length > stopLength) {
+      throw new ContixError(
+        "EINVAL",
+        `a stop string of ${stop.length} characters; at most ${stopLength}`,
+        { argument: "stop" },
+      );
+    }
+  }
+}

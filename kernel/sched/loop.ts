@@ -1,0 +1,101 @@
+/**
+ * The loop: the whole kernel in four lines. Who runs, where, do it, book it.
+ */
+import type { Outcome } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { Clock } from "../clock.js";
+import type { LlmDriver, RunResult } from "../drivers/llm.js";
+import type { Journal } from "../journal/journal.js";
+import type { Placer } from "../mm/place.js";
+import type { Scheduler } from "./scheduler.js";
+
+/** Counters of everything the loop did, for `stats`. */
+export interface LoopCounters {
+  steps: number;
+  stepUs: number;
+  tokensGenerated: number;
+  tokensPrefilled: number;
+}
+
+export class Loop {
+  readonly counters: LoopCounters = {
+    steps: 0,
+    stepUs: 0,
+    tokensGenerated: 0,
+    tokensPrefilled: 0,
+  };
+  #stopped = false;
+  #ended: Promise<void> | undefined;
+
+  constructor(
+    private readonly sched: Scheduler,
+    private readonly mm: Placer,
+    private readonly driver: LlmDriver,
+    private readonly journal: Journal,
+    private readonly clock: Clock,
+  ) {
+    sched.onWork = () => driver.wake();
+  }
+
+  start(): void {
+    this.#ended = this.#run();
+  }
+
+  /** Stops after the outcome in flight. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.driver.wake();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      await this.driver.up();
+      const bursts = this.sched.step(this.clock.now());
+      const plan = this.mm.place(bursts, this.clock.now());
+      const result = await this.driver.run(plan);
+      this.#account(result);
+    }
+  }
+
+  #account(result: RunResult): void {
+    if (result.kind === "outcomes") {
+      for (const outcome of result.outcomes) this.#accountStep(outcome);
+    } else if (result.kind === "lost") {
+      this.mm.reset();
+      this.sched.interrupt(this.clock.now());
+    }
+    if (this.driver.failure) this.#failAll(this.driver.failure);
+  }
+
+  #accountStep(outcome: Outcome): void {
+    const now = this.clock.now();
+    this.counters.steps++;
+    this.counters.stepUs += outcome.stepUs;
+    for (const row of outcome.rows) {
+      const burst = this.mm.bound(row.burst);
+      if (!burst) continue;
+      const entered = this.mm.grew(row.burst, row.length);
+      // A chunk has at least two tokens, a decode row enters one.
+      if (entered > 1) this.counters.tokensPrefilled += entered;
+      this.counters.tokensGenerated += row.sampled.length;
+      if (row.sampled.length > 0) {
+        this.journal.append({ type: "ctx.generated", cid: burst.spec.cid, tokens: row.sampled });
+      }
+      const end = this.sched.account(burst, row, now);
+      if (row.sampled.length > 0 || row.text !== "") burst.listener.progress(row.sampled, row.text);
+      if (!end) continue;
+      this.mm.release(burst);
+      this.sched.remove(burst, now);
+      burst.listener.end(end);
+    }
+    this.mm.stepped(outcome.plan, outcome.step, outcome.last);
+  }
+
+  #failAll(error: Error): void {
+    for (const burst of [...this.sched.all()]) {
+      this.mm.release(burst);
+      this.sched.remove(burst, this.clock.now());
+      burst.listener.end({ kind: "failed", error });
+    }
+  }
+}
