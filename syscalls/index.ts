@@ -1,0 +1,17 @@
+/**
+ * The SDK of Contix: `import { connect } from "contix"`. Agents are ordinary
+ * programs; `connect()` makes one a process of the kernel.
+ */
+export { type ConnectOptions, connect, type Os, type Welcome } from "./connect.js";
+export type { Context, ContextStat } from "./context.js";
+export { ConnectionError, type Errno, SyscallError } from "./errors.js";
+export type { GenerateResult, Generation } from "./generation.js";
+export type { Cid, Pid } from "./ids.js";
+export type { CallOptions } from "./invoke.js";
+export type { Mail } from "./ipc.js";
+export type { GenerateOptions, ModelInfo } from "./llm.js";
+export type { Chat, Message, Tokens } from "./messages.js";
+export type { Child, Exit, ProcInfo, SpawnOptions } from "./proc.js";
+export type { Signal, SignalHandler, SignalName } from "./signals.js";
+export type { SlotInfo, Stats, Uname } from "./sys.js";
+export type { Usage } from "./usage.js";

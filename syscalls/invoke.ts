@@ -1,0 +1,89 @@
+/** What every call of the surface shares: its options, and how it is made. */
+import { setMaxListeners } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { checkCount, checkNumber } from "./check.js";
+import { SyscallError } from "./errors.js";
+import type { Answer, CallName, CallSpec } from "./wire/pending.js";
+import type { Session, Ticket } from "./wire/session.js";
+
+/** Options that every call takes. */
+export interface CallOptions {
+  /**
+   * Cancels the call. It rejects with the signal's reason (an `AbortError`, if
+   * none was given) once the kernel has stopped it, so that its context or
+   * mailbox is idle by then; a call that was already done resolves all the same.
+   */
+  readonly signal?: AbortSignal | undefined;
+  /** The call fails with SyscallError ETIMEDOUT after this many milliseconds; none by default. */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * How often to try again, after the time the kernel names, when it is full
+   * (EAGAIN). 0 by default: a caller that does not expect a full kernel should
+   * hear of it. `timeoutMs` spans all tries.
+   */
+  readonly retries?: number | undefined;
+}
+
+type Spec<K extends CallName> = Omit<CallSpec<K>, "timeoutMs"> & {
+  /** Sees each try as it is sent. */
+  readonly onStart?: (ticket: Ticket<K>) => void;
+};
+
+/** Makes a call, again while the kernel is full and `retries` allow. */
+export async function invoke<K extends CallName>(
+  session: Session,
+  spec: Spec<K>,
+  options: CallOptions = {},
+): Promise<Answer<K>> {
+  const { signal, timeoutMs = Number.POSITIVE_INFINITY, retries = 0 } = options;
+  checkNumber("timeoutMs", timeoutMs);
+  if (retries !== Number.POSITIVE_INFINITY) checkCount("retries", retries);
+  const end = performance.now() + timeoutMs;
+  for (let left = retries; ; left--) {
+    try {
+      return await once(session, spec, end - performance.now(), signal);
+    } catch (error) {
+      const again = error instanceof SyscallError && error.code === "EAGAIN" && left > 0;
+      if (!again || performance.now() + error.retryAfterMs > end) throw error;
+      await pause(error.retryAfterMs, signal);
+    }
+  }
+}
+
+/** The same, for calls whose usage nobody asks for. */
+export async function request<K extends CallName>(
+  session: Session,
+  spec: Spec<K>,
+  options?: CallOptions,
+): Promise<Answer<K>["value"]> {
+  return (await invoke(session, spec, options)).value;
+}
+
+async function once<K extends CallName>(
+  session: Session,
+  spec: Spec<K>,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Answer<K>> {
+  signal?.throwIfAborted();
+  // One signal for many calls is no leak: each takes its listener away when it ends.
+  if (signal !== undefined) setMaxListeners(0, signal);
+  const ticket = session.start({ ...spec, timeoutMs });
+  spec.onStart?.(ticket);
+  const abort = (): void => ticket.cancel(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return await ticket.answer;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await delay(ms, undefined, signal === undefined ? {} : { signal });
+  } catch {
+    // The timer's own AbortError would hide the caller's reason.
+    signal?.throwIfAborted();
+  }
+}

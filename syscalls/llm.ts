@@ -1,0 +1,155 @@
+/** The model: stateless generation, tokens, what models there are. */
+import type { GenerateCall, Sampling } from "../proto/gen/contix/v1/calls.js";
+import { checkCount, checkNumber, checkText, checkTexts, checkUint64 } from "./check.js";
+import { CREDIT } from "./chunks.js";
+import { type GenerateResult, Generation } from "./generation.js";
+import { type CallOptions, invoke, request } from "./invoke.js";
+import { type Chat, isTokens, type Tokens, toChat, toTokens } from "./messages.js";
+import { toUsage } from "./usage.js";
+import type { Session } from "./wire/session.js";
+
+/** How to generate. What is left out has the kernel's default. */
+export interface GenerateOptions extends CallOptions {
+  /** The most tokens to generate; by default as many as the window holds. */
+  readonly maxTokens?: number | undefined;
+  /** 0 is greedy; 0.7 by default. */
+  readonly temperature?: number | undefined;
+  /** Draw from the k likeliest tokens only; 0, the default, is off. */
+  readonly topK?: number | undefined;
+  /** Draw from the likeliest tokens that make up this probability; 1, the default, is all. */
+  readonly topP?: number | undefined;
+  /** Leave out tokens less likely than this share of the likeliest; 0, the default, is off. */
+  readonly minP?: number | undefined;
+  /** Over 1, tokens that are in the context become less likely; 1, the default, is off. */
+  readonly repetitionPenalty?: number | undefined;
+  /** Over 0, tokens of this answer become less likely; -2 to 2, 0 by default. */
+  readonly presencePenalty?: number | undefined;
+  /** The same seed gives the same text. Drawn by the kernel when missing. */
+  readonly seed?: number | bigint | undefined;
+  /** The generation ends before the first of these; it is not part of the text. */
+  readonly stop?: string | readonly string[] | undefined;
+  /** Go on past the model's own end: for measurements. */
+  readonly ignoreEos?: boolean | undefined;
+  /** A model by name; by default the one that the daemon runs. */
+  readonly model?: string | undefined;
+}
+
+/** A model of the library. */
+export interface ModelInfo {
+  readonly name: string;
+  readonly digest: string;
+  /** The longest context, tokens. */
+  readonly window: number;
+  /** The number of different tokens. */
+  readonly vocab: number;
+  /** Whether the daemon runs it. */
+  readonly loaded: boolean;
+  readonly license: string;
+  /** Whether it has a chat template, so that `chat` works. */
+  readonly chat: boolean;
+}
+
+/** `os.llm` */
+export class Llm {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /**
+   * Continues `prompt` on a fresh context that ends with the call.
+   *
+   * @example
+   * const { text, usage } = await os.llm.generate("Once upon a time", { maxTokens: 40 });
+   */
+  generate(prompt: string | Tokens, options: GenerateOptions = {}): Generation {
+    return generation(this.#session, 0, options, () =>
+      isTokens(prompt) ? toTokens(prompt) : { $case: "prompt", value: checkText("prompt", prompt) },
+    );
+  }
+
+  /**
+   * Answers a conversation, rendered by the model's chat template. A string is
+   * the user's one message.
+   *
+   * @example
+   * for await (const text of os.llm.chat("Name three rivers.")) process.stdout.write(text);
+   */
+  chat(messages: Chat, options: GenerateOptions = {}): Generation {
+    return generation(this.#session, 0, options, () => toChat(messages));
+  }
+
+  /** The model's tokens for `text`. With `special`, special tokens in it are recognized. */
+  async tokenize(
+    text: string,
+    options: CallOptions & { readonly special?: boolean | undefined } = {},
+  ): Promise<number[]> {
+    const args = { text: checkText("text", text), special: options.special ?? false };
+    return (await request(this.#session, { name: "tokenize", args }, options)).tokens;
+  }
+
+  /** The models of the daemon's library. */
+  async models(options?: CallOptions): Promise<ModelInfo[]> {
+    return (await request(this.#session, { name: "models", args: {} }, options)).models;
+  }
+}
+
+/**
+ * A generation on the context of `handle`, or on a fresh one without. The input
+ * is made when the call starts, so that what is wrong with it rejects like the rest.
+ */
+export function generation(
+  session: Session,
+  handle: number,
+  options: GenerateOptions,
+  input: () => GenerateCall["input"],
+): Generation {
+  return new Generation(async ({ stream, signal, onChunk, onStart }) => {
+    const { value, usage } = await invoke(
+      session,
+      {
+        name: "generate",
+        handle,
+        args: { ...toArgs(options), input: input(), stream },
+        credit: stream ? CREDIT : 0,
+        onChunk: stream ? onChunk : undefined,
+        onStart: (ticket) => onStart(ticket.grant),
+      },
+      { ...options, signal },
+    );
+    const finish = value.finish as GenerateResult["finish"];
+    return { ...value, finish, usage: toUsage(usage) };
+  }, options);
+}
+
+function toArgs(options: GenerateOptions): Omit<GenerateCall, "input" | "stream"> {
+  const { maxTokens, stop = [], ignoreEos = false, model = "" } = options;
+  return {
+    maxTokens: maxTokens === undefined ? 0 : checkCount("maxTokens", maxTokens, 1),
+    sampling: toSampling(options),
+    stop: checkTexts("stop", typeof stop === "string" ? [stop] : stop),
+    ignoreEos,
+    model: checkText("model", model),
+  };
+}
+
+function toSampling(options: GenerateOptions): Sampling {
+  return {
+    temperature: given(checkNumber, "temperature", options.temperature),
+    topK: given(checkCount, "topK", options.topK),
+    topP: given(checkNumber, "topP", options.topP),
+    minP: given(checkNumber, "minP", options.minP),
+    repetitionPenalty: given(checkNumber, "repetitionPenalty", options.repetitionPenalty),
+    presencePenalty: given(checkNumber, "presencePenalty", options.presencePenalty),
+    seed: given(checkUint64, "seed", options.seed),
+  };
+}
+
+function given<T>(
+  check: (argument: string, value: unknown) => T,
+  argument: string,
+  value: unknown,
+): T | undefined {
+  return value === undefined ? undefined : check(argument, value);
+}

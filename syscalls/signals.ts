@@ -1,0 +1,49 @@
+/** Signals to this process, and what they do when nobody handles them. */
+import type { Signal as WireSignal } from "../proto/gen/contix/v1/kernel.js";
+import { type Pid, showIdOrNull } from "./ids.js";
+
+/** A signal's name without its SIG. */
+export type SignalName = "TERM" | "INT" | "KILL" | "HUP" | "USR1" | "USR2" | (string & {});
+
+/** A signal that came. */
+export interface Signal {
+  readonly name: SignalName;
+  /** Who sent it; null: the kernel. */
+  readonly from: Pid | null;
+}
+
+export type SignalHandler = (signal: Signal) => void;
+
+/** Signals that end a process which has no handler for them. */
+const DEADLY: ReadonlySet<string> = new Set(["TERM", "INT", "HUP"]);
+
+export class Signals {
+  readonly #handlers = new Map<string, Set<SignalHandler>>();
+  readonly #raise: (name: string) => void;
+
+  /**
+   * `raise` does what the operating system does with a signal. It sends it to
+   * this process, so that Node's own `process.on("SIGTERM")` handlers run too
+   * and, without one, the process dies of the signal and not with a code.
+   */
+  constructor(raise = (name: string): void => void process.kill(process.pid, `SIG${name}`)) {
+    this.#raise = raise;
+  }
+
+  on(name: SignalName, handler: SignalHandler): () => void {
+    const handlers = this.#handlers.get(name) ?? new Set();
+    this.#handlers.set(name, handlers.add(handler));
+    return () => handlers.delete(handler);
+  }
+
+  deliver({ name, fromPid }: WireSignal): void {
+    const handlers = this.#handlers.get(name);
+    if (handlers === undefined || handlers.size === 0) {
+      if (DEADLY.has(name)) this.#raise(name);
+      return;
+    }
+    const signal = { name, from: showIdOrNull(fromPid) };
+    // In turns of their own: what a handler throws is the program's, not the stream's.
+    for (const handler of handlers) queueMicrotask(() => handler(signal));
+  }
+}

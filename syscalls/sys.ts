@@ -1,0 +1,91 @@
+/** The kernel itself. */
+import { type Cid, type Pid, showIdOrNull } from "./ids.js";
+import { type CallOptions, request } from "./invoke.js";
+import { toMs } from "./usage.js";
+import type { Session } from "./wire/session.js";
+
+/** What the kernel is and runs. */
+export interface Uname {
+  readonly kernelVersion: string;
+  readonly abi: number;
+  readonly node: string;
+  /** Names everything that a generated token depends on. */
+  readonly engineDigest: string;
+  readonly model: string;
+  readonly driver: "onnxruntime" | "fake";
+  readonly uptimeMs: number;
+  /** The operating system's pids of the daemon and of its driver. */
+  readonly daemonPid: number;
+  readonly driverPid: number;
+}
+
+/** Counters since the daemon's start, and what is in the slots now. */
+export interface Stats {
+  readonly slots: number;
+  readonly slotsUsed: number;
+  /** The window of a slot, tokens. */
+  readonly slotTokens: number;
+  /** Bursts that wait for a slot. */
+  readonly queued: number;
+  readonly queueLimit: number;
+  readonly tokensPrefilled: number;
+  readonly tokensGenerated: number;
+  readonly tokensRecomputed: number;
+  readonly steps: number;
+  /** Time in the driver, all steps, milliseconds. */
+  readonly stepMs: number;
+  readonly contextSwitches: number;
+  readonly driverRestarts: number;
+  readonly policy: string;
+  readonly syscalls: number;
+  readonly denied: number;
+  readonly slot: readonly SlotInfo[];
+}
+
+export interface SlotInfo {
+  readonly slot: number;
+  /** The process whose context is in it; null when it is free. */
+  readonly pid: Pid | null;
+  readonly cid: Cid | null;
+  readonly tokens: number;
+  readonly phase: "prefill" | "decode" | "idle";
+}
+
+/** `os.sys` */
+export class Sys {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  async uname(options?: CallOptions): Promise<Uname> {
+    const { uptimeUs, driver, ...rest } = await request(
+      this.#session,
+      { name: "uname", args: {} },
+      options,
+    );
+    return { ...rest, driver: driver as Uname["driver"], uptimeMs: toMs(uptimeUs) };
+  }
+
+  async stats(options?: CallOptions): Promise<Stats> {
+    const { stepUs, ...wire } = await request(this.#session, { name: "stats", args: {} }, options);
+    return {
+      ...wire,
+      tokensPrefilled: Number(wire.tokensPrefilled),
+      tokensGenerated: Number(wire.tokensGenerated),
+      tokensRecomputed: Number(wire.tokensRecomputed),
+      steps: Number(wire.steps),
+      stepMs: toMs(stepUs),
+      contextSwitches: Number(wire.contextSwitches),
+      syscalls: Number(wire.syscalls),
+      denied: Number(wire.denied),
+      slot: wire.slot.map((slot) => ({
+        ...slot,
+        pid: showIdOrNull(slot.pid),
+        cid: showIdOrNull(slot.cid),
+        phase: slot.phase as SlotInfo["phase"],
+      })),
+    };
+  }
+}
