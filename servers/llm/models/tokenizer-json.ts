@@ -6,7 +6,7 @@
 export const PRE_TOKENIZERS: Readonly<Record<string, readonly object[]>> = {
   default: [byteLevel(true)],
   "gpt-2": [byteLevel(true)],
-  smollm: [{ type: "Digits", individual_digits: true }, byteLevel(true)],
+  smollm: [split("\\p{N}"), byteLevel(true)],
 };
 
 export interface BpeVocabulary {
@@ -16,27 +16,24 @@ export interface BpeVocabulary {
   readonly merges: readonly (readonly [string, string])[];
   /** Ids that are matched in text as a whole, before anything else. */
   readonly special: readonly number[];
+  /** Ids that are matched likewise, but are text. */
+  readonly added?: readonly number[];
   /** A key of PRE_TOKENIZERS. */
   readonly pre: string;
 }
 
 /** The object to write as `tokenizer.json`. */
 export function tokenizerJson(vocabulary: BpeVocabulary): object {
-  const { tokens, merges, special, pre } = vocabulary;
+  const { tokens, merges, special, added = [], pre } = vocabulary;
   const steps = PRE_TOKENIZERS[pre] ?? [];
   return {
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: special.map((id) => ({
-      id,
-      content: tokens[id],
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
+    added_tokens: [
+      ...special.map((id) => addedToken(id, tokens[id], true)),
+      ...added.map((id) => addedToken(id, tokens[id], false)),
+    ],
     normalizer: null,
     pre_tokenizer: steps.length === 1 ? steps[0] : { type: "Sequence", pretokenizers: steps },
     post_processor: null,
@@ -54,6 +51,16 @@ export function tokenizerJson(vocabulary: BpeVocabulary): object {
       merges: merges.map(([left, right]) => [left, right]),
     },
   };
+}
+
+function addedToken(id: number, content: string | undefined, special: boolean): object {
+  const plain = { single_word: false, lstrip: false, rstrip: false, normalized: false };
+  return { id, content, special, ...plain };
+}
+
+/** Each match a piece of its own. */
+function split(regex: string): object {
+  return { type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false };
 }
 
 function byteLevel(useRegex: boolean): object {

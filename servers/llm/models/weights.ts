@@ -16,7 +16,7 @@ export interface WeightSource {
   /** The same rows in q8; exact where the stored type allows it. */
   q8(tensor: string, first: number, count: number): Promise<Q8Rows>;
   /** Divisors of the rotary frequencies, one for each pair, where the model has them. */
-  rotaryFactors?(): Promise<Float32Array>;
+  rotaryFactors?(): Promise<Float32Array | undefined>;
 }
 
 const CHUNK_VALUES = 1 << 20;
