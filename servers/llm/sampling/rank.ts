@@ -44,14 +44,22 @@ function heapOfFirst(logits: Float32Array, size: number): Float64Array {
 
 /** Lets each later token take the place of the worst, if it ranks before it. */
 function offerRest(logits: Float32Array, heap: Float64Array): void {
-  const vocab = logits.length;
-  let worst = logits[idOfKey(heap[0] ?? 0)] ?? 0;
-  for (let id = heap.length; id < vocab; id++) {
-    const logit = logits[id] ?? 0;
-    if (logit <= worst) continue; // an equal one has the higher id
-    siftDown(heap, 0, rankKey(logit, id));
-    worst = logits[idOfKey(heap[0] ?? 0)] ?? 0;
+  let id = heap.length;
+  for (;;) {
+    const worst = logits[idOfKey(heap[0] ?? 0)] ?? 0;
+    id = nextAbove(logits, id, worst); // an equal one has the higher id
+    if (id === logits.length) return;
+    siftDown(heap, 0, rankKey(logits[id] ?? 0, id));
+    id++;
   }
+}
+
+/** The first id at or after `from` whose logit is above `bar`; the vocabulary's size when none is. */
+function nextAbove(logits: Float32Array, from: number, bar: number): number {
+  const vocab = logits.length;
+  let id = from;
+  while (id < vocab && (logits[id] ?? 0) <= bar) id++;
+  return id;
 }
 
 /** Puts `key` at `at`, or below it where it belongs. */
