@@ -2,6 +2,7 @@
 import type { GenerateCall, Sampling } from "../proto/gen/contix/v1/calls.js";
 import { checkCount, checkNumber, checkText, checkTexts, checkUint64 } from "./check.js";
 import { CREDIT } from "./chunks.js";
+import { SyscallError } from "./errors.js";
 import { type GenerateResult, Generation } from "./generation.js";
 import { type CallOptions, invoke, request } from "./invoke.js";
 import { type Chat, isTokens, type Tokens, toChat, toTokens } from "./messages.js";
@@ -89,7 +90,14 @@ export class Llm {
     return (await request(this.#session, { name: "tokenize", args }, options)).tokens;
   }
 
-  /** The models of the daemon's library. */
+  /** The model that the daemon runs: its `window` is the longest context, in tokens. */
+  async model(options?: CallOptions): Promise<ModelInfo> {
+    const running = (await this.models(options)).find((model) => model.loaded);
+    if (running === undefined) throw new SyscallError("EMODEL", "the daemon runs no model");
+    return running;
+  }
+
+  /** The models that the daemon knows. */
   async models(options?: CallOptions): Promise<ModelInfo[]> {
     return (await request(this.#session, { name: "models", args: {} }, options)).models;
   }

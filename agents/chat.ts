@@ -1,0 +1,83 @@
+/**
+ * A chat in the terminal, over one context that lives on. Ctrl-C stops the
+ * answer, twice ends the chat; /stats shows where the context stands.
+ *
+ *   contix run agents/chat.ts
+ */
+import { createInterface } from "node:readline";
+import { type Context, connect, SyscallError, type Usage } from "contix";
+
+await using os = await connect();
+let ctx = await begin();
+let answering: AbortController | undefined;
+let leaving = false;
+let usage: Usage | undefined;
+
+const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: "> " });
+terminal.on("SIGINT", interrupt);
+os.on("INT", interrupt);
+
+console.log(
+  "Type a message. Ctrl-C stops an answer, twice ends the chat; /stats; Ctrl-D ends too.",
+);
+terminal.prompt();
+for await (const line of terminal) {
+  leaving = false;
+  if (line.trim() === "/stats") await showStats();
+  else if (line.trim() !== "") await answer(line);
+  terminal.prompt();
+}
+console.log();
+
+async function begin(): Promise<Context> {
+  const fresh = await os.ctx.create();
+  await fresh.append({ role: "system", content: "You are a friendly assistant. Be brief." });
+  return fresh;
+}
+
+async function answer(message: string, again = false): Promise<void> {
+  answering = new AbortController();
+  const generation = ctx.chat(message, { signal: answering.signal });
+  try {
+    for await (const text of generation) process.stdout.write(text);
+    console.log();
+    usage = (await generation).usage;
+  } catch (error) {
+    if (answering.signal.aborted) console.log(" (stopped)");
+    else if (!(error instanceof SyscallError)) throw error;
+    else if (error.code === "ENOMEM" && !again) await afresh(message);
+    else console.log(error.message);
+  } finally {
+    answering = undefined;
+  }
+}
+
+/** The window is full: goes on in a new context. */
+async function afresh(message: string): Promise<void> {
+  console.log("(the context is full; this is a new one)");
+  await ctx.close();
+  ctx = await begin();
+  await answer(message, true);
+}
+
+function interrupt(): void {
+  if (leaving) {
+    terminal.close();
+  } else if (answering === undefined) {
+    console.log("(Ctrl-C again to leave)");
+    terminal.prompt();
+  }
+  answering?.abort();
+  leaving = true;
+}
+
+async function showStats(): Promise<void> {
+  const { cid, length, generated, window } = await ctx.stat();
+  console.log(`context ${cid}: ${length} of ${window} tokens, ${generated} of them generated`);
+  if (usage === undefined) return;
+  const { generatedTokens, servedMs, queuedMs, firstTokenMs } = usage;
+  const speed = ((generatedTokens / servedMs) * 1000).toFixed(1);
+  console.log(
+    `last answer: ${generatedTokens} tokens, ${speed} tokens/s, first after ${Math.round(firstTokenMs)} ms, waited ${Math.round(queuedMs)} ms`,
+  );
+}

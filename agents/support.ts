@@ -1,0 +1,145 @@
+/**
+ * A customer desk over a folder of FAQ texts (first line: the question, then the
+ * answer). Each customer has a context of their own, so the desk remembers what
+ * was said; customers are answered side by side.
+ *
+ *   contix run agents/support.ts FOLDER             questions from stdin
+ *   contix run agents/support.ts FOLDER FILE        from a file
+ *   contix run agents/support.ts FOLDER --mailbox   messages of other processes
+ *
+ * A line is "anna: How long does delivery take?", or just the question.
+ */
+import { createReadStream } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { type Context, connect, SyscallError } from "contix";
+
+/** Customers that the desk remembers; the one who was silent longest is forgotten. */
+const CUSTOMERS = 16;
+/** FAQ entries that go with a question. */
+const ENTRIES = 2;
+
+const INSTRUCTION =
+  "You answer customers of a lamp shop. Use only the facts you are given. Answer in one or two sentences.";
+
+interface Entry {
+  readonly text: string;
+  readonly words: ReadonlySet<string>;
+}
+
+interface Question {
+  readonly customer: string;
+  readonly text: string;
+  reply(answer: string): Promise<void> | void;
+}
+
+interface Customer {
+  ctx: Context;
+  /** The end of what is being said to them. */
+  turn: Promise<void>;
+}
+
+const [folder, source] = process.argv.slice(2);
+if (folder === undefined) {
+  console.error("usage: support FOLDER [FILE | --mailbox]");
+  process.exit(2);
+}
+const entries = await readEntries(folder);
+
+await using os = await connect();
+const customers = new Map<string, Customer>();
+for await (const question of source === "--mailbox" ? fromMailbox() : fromLines(source)) {
+  const customer = await find(question.customer);
+  customer.turn = customer.turn.then(() => serve(customer, question));
+}
+await Promise.all([...customers.values()].map(({ turn }) => turn));
+
+async function* fromLines(file: string | undefined): AsyncGenerator<Question> {
+  const input = file === undefined ? process.stdin : createReadStream(file);
+  for await (const line of createInterface({ input })) {
+    const { customer = "guest", text = line } =
+      /^(?<customer>\w+):(?<text>.*)/.exec(line)?.groups ?? {};
+    if (text.trim() === "") continue;
+    const reply = (answer: string): void => console.log(`${customer}: ${text.trim()}\n  ${answer}`);
+    yield { customer, text: text.trim(), reply };
+  }
+}
+
+async function* fromMailbox(): AsyncGenerator<Question> {
+  for (;;) {
+    const { from, text } = await os.ipc.recv();
+    yield { customer: from, text, reply: (answer) => os.ipc.send(from, answer) };
+  }
+}
+
+/** The customer of that name, with a new context if they are new. */
+async function find(name: string): Promise<Customer> {
+  const customer = customers.get(name) ?? { ctx: await begin(), turn: Promise.resolve() };
+  customers.delete(name);
+  customers.set(name, customer);
+  const [oldest] = customers;
+  if (customers.size > CUSTOMERS && oldest !== undefined) {
+    customers.delete(oldest[0]);
+    await oldest[1].turn;
+    await oldest[1].ctx.close();
+  }
+  return customer;
+}
+
+async function begin(): Promise<Context> {
+  const ctx = await os.ctx.create();
+  await ctx.append({ role: "system", content: INSTRUCTION });
+  return ctx;
+}
+
+/** Answers and replies; what goes wrong is said and ends nothing but this answer. */
+async function serve(customer: Customer, question: Question): Promise<void> {
+  try {
+    await question.reply(await answer(customer, question.text));
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    console.error(`support: no answer for ${question.customer}: ${error.message}`);
+  }
+}
+
+async function answer(customer: Customer, question: string): Promise<string> {
+  const facts = relevant(question).map(({ text }) => text);
+  const prompt = `${facts.join("\n\n")}\n\nCustomer: ${question}`;
+  const options = { maxTokens: 80, temperature: 0, retries: 10 };
+  try {
+    return (await customer.ctx.chat(prompt, options)).text.trim();
+  } catch (error) {
+    if (!(error instanceof SyscallError && error.code === "ENOMEM")) throw error;
+    // The window is full: the conversation goes on in a new context.
+    await customer.ctx.close();
+    customer.ctx = await begin();
+    return (await customer.ctx.chat(prompt, options)).text.trim();
+  }
+}
+
+/** The entries that share most with the question; a word counts more the fewer entries have it. */
+function relevant(question: string): Entry[] {
+  const scored = entries.map((entry) => {
+    let score = 0;
+    for (const word of toWords(question)) {
+      if (!entry.words.has(word)) continue;
+      score += 1 / entries.filter(({ words }) => words.has(word)).length;
+    }
+    return { entry, score };
+  });
+  const found = scored.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
+  return found.slice(0, ENTRIES).map(({ entry }) => entry);
+}
+
+async function readEntries(path: string): Promise<Entry[]> {
+  const names = (await readdir(path)).filter((name) => /\.(txt|md)$/.test(name)).sort();
+  const texts = await Promise.all(names.map((name) => readFile(join(path, name), "utf8")));
+  return texts.map((text) => ({ text: text.trim(), words: toWords(text) }));
+}
+
+/** The words of a text, without their commonest endings. */
+function toWords(text: string): Set<string> {
+  const words = text.toLowerCase().match(/\p{L}{3,}/gu) ?? [];
+  return new Set(words.map((word) => word.replace(/(ing|ed|es|s)$/, "")));
+}
