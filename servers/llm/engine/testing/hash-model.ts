@@ -1,0 +1,105 @@
+/** A model for tests: logits are a hash of what is in the slot, and of how it came in. */
+
+import type { Detokenizer } from "../../text/server.js";
+import type { DecodeRow, Model, ModelInfo } from "../model.js";
+
+type Shape = Pick<ModelInfo, "slots" | "slotTokens" | "vocab" | "eosIds">;
+
+export class HashModel implements Model {
+  readonly info: ModelInfo;
+  /** Of each slot: hash of the tokens up to each position. */
+  readonly #slots: number[][];
+  /** What was asked, in words, for tests that look at it. */
+  readonly calls: string[] = [];
+  readonly #logits: Float32Array;
+
+  constructor(shape: Shape) {
+    this.info = {
+      ...shape,
+      engineDigest: "hash",
+      name: "hash",
+      chat: false,
+      license: "CC0-1.0",
+      driver: "fake",
+      chunkTokens: 32,
+    };
+    this.#slots = Array.from({ length: shape.slots }, () => []);
+    this.#logits = new Float32Array(shape.slots * shape.vocab);
+  }
+
+  async prefill(
+    slot: number,
+    start: number,
+    tokens: readonly number[],
+    wantLogits: boolean,
+  ): Promise<Float32Array | undefined> {
+    this.calls.push(`prefill ${slot} ${start}+${tokens.length}${wantLogits ? " logits" : ""}`);
+    tokens.forEach((token, i) => {
+      this.#enter(slot, start + i, token, "prefill");
+    });
+    return wantLogits ? this.#fill(0, slot) : undefined;
+  }
+
+  async decode(rows: readonly DecodeRow[]): Promise<readonly Float32Array[]> {
+    this.calls.push(`decode ${rows.map(({ slot, token }) => `${slot}:${token}`).join(" ")}`);
+    for (const { slot, position, token } of rows) this.#enter(slot, position, token, "decode");
+    return rows.filter((row) => row.wantLogits).map(({ slot }, i) => this.#fill(i, slot));
+  }
+
+  async copy(from: number, to: number, tokens: number): Promise<void> {
+    this.calls.push(`copy ${from} ${to} ${tokens}`);
+    this.#slots[to] = this.#slot(from).slice(0, tokens);
+  }
+
+  async close(): Promise<void> {
+    this.calls.push("close");
+  }
+
+  #enter(slot: number, position: number, token: number, how: "prefill" | "decode"): void {
+    const held = this.#slot(slot);
+    if (position > held.length) throw new RangeError(`a gap before position ${position}`);
+    const before = position === 0 ? 0 : (held[position - 1] ?? 0);
+    held.length = position;
+    held.push(mix(before * 31 + token * 2 + (how === "decode" ? 1 : 0)));
+  }
+
+  #fill(row: number, slot: number): Float32Array {
+    const { vocab } = this.info;
+    const logits = this.#logits.subarray(row * vocab, (row + 1) * vocab);
+    const state = this.#slot(slot).at(-1) ?? 0;
+    for (let id = 0; id < vocab; id++) logits[id] = mix(state ^ (id * 0x9e3779b1)) / 2 ** 29;
+    return logits;
+  }
+
+  #slot(slot: number): number[] {
+    const held = this.#slots[slot];
+    if (held === undefined) throw new RangeError(`no slot ${slot}`);
+    return held;
+  }
+}
+
+function mix(x: number): number {
+  let t = Math.imul(x ^ (x >>> 16), 0x45d9f3b);
+  t = Math.imul(t ^ (t >>> 16), 0x45d9f3b);
+  return (t ^ (t >>> 16)) >>> 0;
+}
+
+/**
+ * A detokenizer for tests: a token is a letter, and of a multiple of 3 the letter comes
+ * only with the next token, as a character of several tokens would.
+ */
+export function letters(): Detokenizer {
+  let held = "";
+  return {
+    push(token) {
+      const text = held + String.fromCharCode(97 + (token % 16));
+      held = token % 3 === 0 ? text : "";
+      return held === "" ? text : "";
+    },
+    flush() {
+      const text = held;
+      held = "";
+      return text;
+    },
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * Law 2, "a schedule never changes an answer", as a test for any model: the same stories
+ * alone, one after the other, and under a kernel that schedules by dice.
+ */
+import { expect } from "vitest";
+import { Executor } from "../../servers/llm/engine/executor.js";
+import type { Model } from "../../servers/llm/engine/model.js";
+import type { Detokenizer } from "../../servers/llm/text/server.js";
+import { RandomKernel } from "./law2-kernel.js";
+import { type Answer, Dice, type Story, type Turn } from "./law2-story.js";
+
+export interface Subject {
+  readonly model: Model;
+  detokenizer(): Detokenizer;
+}
+
+export interface StoryOptions {
+  readonly count: number;
+  /** Given tokens are pieces of this. */
+  readonly source: readonly number[];
+  readonly stops: readonly string[];
+  /** The longest prompt and generation, tokens. */
+  readonly longestGiven: number;
+  readonly longestAnswer: number;
+}
+
+/** Prompts of every length from one token on, some with a common beginning, some with several turns. */
+export function stories(dice: Dice, options: StoryOptions): Story[] {
+  const { count, source, longestGiven } = options;
+  const beginning = source.slice(0, longestGiven);
+  return Array.from({ length: count }, () => {
+    const turns = dice.pick([1, 1, 1, 2, 3]);
+    return {
+      turns: Array.from({ length: turns }, (_, i) => {
+        const common = i === 0 && dice.chance(0.4) ? beginning.slice(0, dice.int(1, 100)) : [];
+        const length = dice.int(1, dice.pick([1, 2, 3, 20, longestGiven]));
+        const at = dice.int(0, source.length - length);
+        return turn(dice, [...common, ...source.slice(at, at + length)], options);
+      }),
+    };
+  });
+}
+
+function turn(dice: Dice, given: readonly number[], options: StoryOptions): Turn {
+  const greedy = dice.chance(0.4);
+  const penalties = dice.chance(0.4);
+  return {
+    given,
+    burst: {
+      maxTokens: dice.int(1, options.longestAnswer),
+      temperature: greedy ? 0 : 0.5 + dice.next(),
+      topK: dice.pick([0, 0, 5, 40]),
+      topP: dice.pick([1, 0.9]),
+      minP: dice.pick([0, 0.05]),
+      repetitionPenalty: penalties ? 1 + dice.next() / 3 : 1,
+      presencePenalty: penalties ? dice.next() : 0,
+      seed: BigInt(dice.int(0, 2 ** 31)),
+      stop: dice.chance(0.3) ? [dice.pick(options.stops), dice.pick(options.stops)] : [],
+      ignoreEos: dice.chance(0.3),
+    },
+  };
+}
+
+/** Each story by itself. */
+export function alone(subject: Subject, stories: readonly Story[]): Promise<Answer[][]> {
+  return answers(subject, stories, [], new Dice(0), true);
+}
+
+/** All stories together, in a schedule of dice. */
+export function together(
+  subject: Subject,
+  stories: readonly Story[],
+  noise: readonly Story[],
+  dice: Dice,
+): Promise<Answer[][]> {
+  return answers(subject, stories, noise, dice, false);
+}
+
+async function answers(
+  { model, detokenizer }: Subject,
+  stories: readonly Story[],
+  noise: readonly Story[],
+  dice: Dice,
+  calm: boolean,
+): Promise<Answer[][]> {
+  const executor = new Executor({
+    model,
+    detokenizer,
+    nowUs: () => 0,
+    report: (outcome) => {
+      kernel.hear(outcome);
+      if (kernel.done) executor.stop();
+    },
+  });
+  const kernel = new RandomKernel({
+    slots: model.info.slots,
+    stories,
+    noise,
+    dice,
+    calm,
+    submit: (plan) => executor.submit(plan),
+  });
+  kernel.start();
+  await executor.run();
+  return kernel.answers;
+}
+
+/** Expects the same bytes; names the first story that differs and the seed that shows it again. */
+export function expectSame(
+  seed: number,
+  stories: readonly Story[],
+  want: readonly Answer[][],
+  got: readonly Answer[][],
+): void {
+  stories.forEach(({ turns }, i) => {
+    turns.forEach((turn, j) => {
+      const where = `seed ${seed}, story ${i}, turn ${j}, ${turn.given.length} given tokens`;
+      expect(got[i]?.[j], where).toEqual(want[i]?.[j]);
+    });
+  });
+}
