@@ -2,9 +2,9 @@
  * Compiles a model: graph, weights, tokenizer and configuration into a directory
  * named by the engine digest, once.
  */
-import { open, stat, writeFile } from "node:fs/promises";
+import { open, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { COMPILED_FILES, CompiledModel, type Recipe } from "./compiled.js";
+import { COMPILED_FILES, CompiledModel, type Recipe, readCompiled } from "./compiled.js";
 import { engineDigest } from "./digest.js";
 import { buildLlamaGraph, type LlamaShape } from "./graph.js";
 import { stageDirectory } from "./staging.js";
@@ -49,9 +49,9 @@ export async function compile(
 ): Promise<string> {
   const digest = engineDigest(input.weightsDigest, input.recipe);
   const target = join(parent, digest);
-  if (!(await isThere(target))) {
-    await stageDirectory(target, (staging) => fill(staging, digest, input, options));
-  }
+  if (await isWhole(target)) return target;
+  await removeBroken(target);
+  await stageDirectory(target, (staging) => fill(staging, digest, input, options));
   return target;
 }
 
@@ -93,8 +93,17 @@ function configOf(engine: string, input: CompileInput): CompiledModel {
   });
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
+/**
+ * Removes a directory that lost a file. One that is not there is left alone: it may
+ * appear at any moment, whole, by another process.
+ */
+async function removeBroken(target: string): Promise<void> {
+  const there = await stat(target).catch(() => undefined);
+  if (there && !(await isWhole(target))) await rm(target, { recursive: true, force: true });
+}
+
+async function isWhole(dir: string): Promise<boolean> {
+  return readCompiled(dir).then(
     () => true,
     () => false,
   );

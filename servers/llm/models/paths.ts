@@ -12,6 +12,8 @@ export interface ModelPaths {
   readonly compiled: string;
   /** Downloads that are not whole yet. */
   readonly partial: string;
+  /** Locks between processes. */
+  readonly locks: string;
 }
 
 /** The library at `root`; by default that of CONTIX_MODELS, else `~/.contix/models`. */
@@ -23,5 +25,6 @@ export function modelsRoot(root = process.env.CONTIX_MODELS): ModelPaths {
     manifests: join(base, "manifests"),
     compiled: join(base, "compiled"),
     partial: join(base, "partial"),
+    locks: join(base, "locks"),
   };
 }

@@ -55,7 +55,8 @@ export async function removeStale(parent: string): Promise<void> {
   }
 }
 
-function stagingName(): string {
+/** A hidden name that says which process owns it. */
+export function stagingName(): string {
   return `${PREFIX}${process.pid}-${randomBytes(4).toString("hex")}-${hostname()}`;
 }
 

@@ -13,6 +13,9 @@ import { quantizeQ8 } from "./quantize.js";
 import { byteAlphabet, tokenizerJson } from "./tokenizer-json.js";
 import type { WeightSource } from "./weights.js";
 
+/** The name that means this model. */
+export const TINY = "tiny";
+
 export const TINY_SHAPE: LlamaShape = {
   layers: 2,
   hidden: 128,
@@ -57,7 +60,7 @@ export async function tinyModel(dir = modelsRoot().compiled, options: TinyOption
 export function tinyInput({ seed = 1, recipe = "q8" }: TinyOptions = {}): CompileInput {
   const identity = `tiny ${TINY_VERSION} ${seed} ${JSON.stringify(TINY_SHAPE)}`;
   return {
-    name: "tiny",
+    name: TINY,
     arch: "llama",
     license: "CC0-1.0",
     shape: TINY_SHAPE,
