@@ -3,6 +3,7 @@
  * knows nothing of calls; what it lost, the session above it repeats.
  */
 import {
+  Client,
   type ClientDuplexStream,
   credentials,
   type ServiceError,
@@ -11,16 +12,17 @@ import {
 } from "@grpc/grpc-js";
 import { Error as WireError } from "../../proto/gen/contix/v1/errno.js";
 import {
-  type ClientFrame,
+  ClientFrame,
   type Hello,
-  KernelClient,
+  KernelService,
   type ServerFrame,
   type Welcome,
 } from "../../proto/gen/contix/v1/kernel.js";
 import { ConnectionError, SyscallError, syscallError } from "../errors.js";
 import { grpcTarget, noDaemon } from "./address.js";
 
-const MAX_MESSAGE = 64 * 1024 * 1024;
+/** The longest message either side takes, bytes. A longer one would break the whole stream. */
+export const MAX_MESSAGE = 32 * 1024 * 1024;
 
 /** The trailer that carries the kernel's typed error where a stream is refused. */
 const ERROR_TRAILER = "contix-error-bin";
@@ -39,7 +41,14 @@ const CHANNEL_OPTIONS = {
   "grpc.keepalive_timeout_ms": 20_000,
 };
 
-type Frame = NonNullable<ClientFrame["frame"]>;
+/** A frame as it goes over the wire. */
+export type FrameBytes = Buffer;
+type Stream = ClientDuplexStream<FrameBytes, ServerFrame>;
+
+export function encodeFrame(frame: NonNullable<ClientFrame["frame"]>): FrameBytes {
+  const bytes = ClientFrame.encode({ frame }).finish();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
 
 export interface LinkEvents {
   /** Every frame after the welcome, in order. */
@@ -50,7 +59,7 @@ export interface LinkEvents {
 
 export interface Link {
   readonly welcome: Welcome;
-  send(frame: Frame): void;
+  send(frame: FrameBytes): void;
   /** Says goodbye and waits for the kernel's, at most `graceMs`. */
   close(graceMs: number): Promise<void>;
   /** Ends at once, without a goodbye. */
@@ -68,12 +77,11 @@ export function openLink(
   timeoutMs: number,
   events: LinkEvents,
 ): Promise<Link> {
-  const client = new KernelClient(
-    grpcTarget(address),
-    credentials.createInsecure(),
-    CHANNEL_OPTIONS,
-  );
-  const stream = client.attach();
+  const client = new Client(grpcTarget(address), credentials.createInsecure(), CHANNEL_OPTIONS);
+  const { path, responseDeserialize } = KernelService.attach;
+  // Frames come encoded: a call is encoded once, measured, and kept to be sent again.
+  const asIs = (bytes: FrameBytes): Buffer => bytes;
+  const stream: Stream = client.makeBidiStreamRequest(path, asIs, responseDeserialize);
   return new Promise((resolve, reject) => {
     let link: Link | undefined;
     const refuse = (error: Error): void => {
@@ -103,19 +111,15 @@ export function openLink(
       if (link === undefined) refuse(refusal(address, end));
       else events.end(end);
     });
-    send(stream, { $case: "hello", value: hello });
+    send(stream, encodeFrame({ $case: "hello", value: hello }));
   });
 }
 
-function send(stream: ClientDuplexStream<ClientFrame, ServerFrame>, frame: Frame): void {
-  if (stream.writable) stream.write({ frame });
+function send(stream: Stream, frame: FrameBytes): void {
+  if (stream.writable) stream.write(frame);
 }
 
-function attached(
-  client: KernelClient,
-  stream: ClientDuplexStream<ClientFrame, ServerFrame>,
-  welcome: Welcome,
-): Link {
+function attached(client: Client, stream: Stream, welcome: Welcome): Link {
   return {
     welcome,
     send: (frame) => send(stream, frame),

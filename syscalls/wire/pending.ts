@@ -1,6 +1,7 @@
 /** One call that was sent and has not been answered yet. */
 import type { Reply, Syscall, Usage } from "../../proto/gen/contix/v1/kernel.js";
 import { ConnectionError, syscallError } from "../errors.js";
+import { encodeFrame, type FrameBytes } from "./link.js";
 
 type AnyCall = NonNullable<Syscall["call"]>;
 type AnyResult = NonNullable<Reply["result"]>;
@@ -45,7 +46,8 @@ export class Pending<K extends CallName> {
   #settled = false;
 
   constructor(
-    readonly frame: Syscall,
+    readonly seq: number,
+    readonly frame: FrameBytes,
     readonly name: K,
     readonly onChunk?: (text: string) => void,
   ) {
@@ -53,6 +55,10 @@ export class Pending<K extends CallName> {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  get cancelFrame(): FrameBytes {
+    return encodeFrame({ $case: "cancel", value: { seq: BigInt(this.seq) } });
   }
 
   /** Nobody wants the result any more: the kernel should stop. */

@@ -83,6 +83,18 @@ test("the kernel's no is a SyscallError with its detail", async () => {
   });
 });
 
+test("a call too long for the wire is refused alone", async () => {
+  const sleeping = os.time.sleep(1);
+  const long = os.llm.tokenize("x".repeat(33 * 1024 * 1024));
+  await expect(long).rejects.toMatchObject({ code: "E2BIG" });
+  await received(1);
+  first().reply({ seq: 1n }, "sleep", {});
+  await sleeping;
+  answerSleep();
+  await os.time.sleep(2);
+  expect(kernel.calls.map((call) => call.seq)).toEqual([1n, 2n]);
+});
+
 test("an answer to another question is no answer", async () => {
   kernel.on("uname", (call, _args, session) => session.reply(call, "sleep", {}));
   await expect(os.sys.uname()).rejects.toThrow("the kernel answered uname with sleep");

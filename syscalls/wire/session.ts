@@ -19,10 +19,10 @@ import {
   type Syscall,
   type Welcome,
 } from "../../proto/gen/contix/v1/kernel.js";
-import { ConnectionError, type SyscallError, syscallError } from "../errors.js";
+import { ConnectionError, SyscallError, syscallError } from "../errors.js";
 import { Acks } from "./acks.js";
 import type { Endpoint } from "./address.js";
-import { type Link, openLink } from "./link.js";
+import { encodeFrame, type FrameBytes, type Link, MAX_MESSAGE, openLink } from "./link.js";
 import { type Answer, type CallName, type CallSpec, Pending } from "./pending.js";
 
 const ABI = 1;
@@ -81,19 +81,23 @@ export class Session {
   /** Sends a call. While the stream is being restored it waits for that. */
   start<K extends CallName>(spec: CallSpec<K>): Ticket<K> {
     if (this.#over !== undefined) return refused(this.#over);
-    const seq = ++this.#lastSeq;
+    const seq = this.#lastSeq + 1;
     const frame = toFrame(seq, this.#acks.tell(), spec);
-    const pending = new Pending(frame, spec.name, spec.onChunk);
+    if (frame.length > MAX_MESSAGE) return refused(tooLong(frame.length));
+    this.#lastSeq = seq;
+    const pending = new Pending(seq, frame, spec.name, spec.onChunk);
     this.#pending.set(seq, pending as unknown as Pending<CallName>);
-    this.#link?.send({ $case: "call", value: frame });
+    this.#link?.send(frame);
     return {
       answer: pending.answer,
       cancel: (reason) => {
         if (pending.unwanted) return;
         pending.cancel(reason);
-        this.#link?.send({ $case: "cancel", value: { seq: frame.seq } });
+        this.#link?.send(pending.cancelFrame);
       },
-      grant: (n) => this.#link?.send({ $case: "credit", value: { seq: frame.seq, n } }),
+      grant: (n) => {
+        this.#link?.send(encodeFrame({ $case: "credit", value: { seq: BigInt(seq), n } }));
+      },
     };
   }
 
@@ -130,9 +134,9 @@ export class Session {
   }
 
   #repeat(link: Link): void {
-    for (const { frame, unwanted } of this.#pending.values()) {
-      link.send({ $case: "call", value: frame });
-      if (unwanted) link.send({ $case: "cancel", value: { seq: frame.seq } });
+    for (const pending of this.#pending.values()) {
+      link.send(pending.frame);
+      if (pending.unwanted) link.send(pending.cancelFrame);
     }
   }
 
@@ -156,7 +160,8 @@ export class Session {
     this.#pending.delete(seq);
     pending.reply(reply, this.address);
     if (this.#acks.replied(seq)) {
-      this.#link?.send({ $case: "ack", value: { ackedThrough: this.#acks.tell() } });
+      const ackedThrough = this.#acks.tell();
+      this.#link?.send(encodeFrame({ $case: "ack", value: { ackedThrough } }));
     }
   }
 
@@ -196,8 +201,8 @@ function sameRun(a: Welcome, b: Welcome): boolean {
   return a.pid === b.pid && a.run === b.run;
 }
 
-function toFrame<K extends CallName>(seq: number, acked: bigint, spec: CallSpec<K>): Syscall {
-  return {
+function toFrame<K extends CallName>(seq: number, acked: bigint, spec: CallSpec<K>): FrameBytes {
+  const value: Syscall = {
     seq: BigInt(seq),
     handle: spec.handle ?? 0,
     timeoutUs: toMicroseconds(spec.timeoutMs),
@@ -205,6 +210,11 @@ function toFrame<K extends CallName>(seq: number, acked: bigint, spec: CallSpec<
     credit: spec.credit ?? 0,
     call: { $case: spec.name, value: spec.args } as NonNullable<Syscall["call"]>,
   };
+  return encodeFrame({ $case: "call", value });
+}
+
+function tooLong(bytes: number): SyscallError {
+  return new SyscallError("E2BIG", `a call of ${bytes} bytes; at most ${MAX_MESSAGE}`);
 }
 
 /** 0 on the wire is "no deadline", so a deadline of 0 ms is the shortest there is. */
@@ -213,6 +223,6 @@ function toMicroseconds(ms: number | undefined): bigint {
   return BigInt(Math.max(1, Math.round(ms * 1000)));
 }
 
-function refused<K extends CallName>(error: ConnectionError): Ticket<K> {
+function refused<K extends CallName>(error: Error): Ticket<K> {
   return { answer: Promise.reject(error), cancel: () => undefined, grant: () => undefined };
 }
