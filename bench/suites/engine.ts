@@ -50,8 +50,8 @@ const PULLS = ["lockstep", "free"] as const;
 
 export async function engine(options: EngineOptions): Promise<SuiteResult> {
   const version = await installPeers();
-  const gguf = options.gguf ?? (await ggufOf(options.model));
   await using driver = await ourDriver(options);
+  const gguf = options.gguf ?? (await ggufOf(options.model));
   await using peer = new Peer(inCheckout("bench", "peers", "llama.mjs"));
   await peer.call("load", { gguf, threads: options.threads || cores() }, z.unknown());
   const text = await driver.client.encode(await evaluationText("tom-sawyer"));
@@ -68,7 +68,8 @@ export async function engine(options: EngineOptions): Promise<SuiteResult> {
 const NOTES = [
   "tok/s of decoding alone: prompts are in before the clock starts. ratio: contix over the faster of the two ways to " +
     "pull the peer's `sequence.evaluate` (lockstep: every sequence is asked for its next token at the same moment, so " +
-    "that they batch; free: each sequence is a loop of its own), round by round.",
+    "that they batch; free: each sequence is a loop of its own), round by round. ratio.free: over the latter, as an " +
+    "application would write it. sameFirst: the share of rows whose first token is the same on both sides.",
 ];
 
 function parameters(
@@ -123,6 +124,7 @@ async function decodeFigures(
     figure(`${name}.contix`, "tok/s", speeds("contix")),
     ...PULLS.map((pull) => figure(`${name}.llama.${pull}`, "tok/s", speeds(`llama.${pull}`))),
     figure(`${name}.ratio`, "×", pairedRatio(speeds("contix"), best)),
+    figure(`${name}.ratio.free`, "×", pairedRatio(speeds("contix"), speeds("llama.free"))),
     figure(`${name}.sameFirst`, "of rows", [sameFirst(runs)]),
   ];
 }
