@@ -56,7 +56,7 @@ export async function boot(config: Config, driverCommand: DriverCommand): Promis
       await driver.stop();
       throw error;
     }); // the way in
-    kernel.loop.start(); // the loop
+    kernel.loop.start((error) => broken(log, error)); // the loop
     door.serving(true); // open
     home.announce({
       pid: process.pid,
@@ -86,6 +86,12 @@ function openDriver(
     hangUs: DRIVER_HANG_US,
   };
   return new LlmDriver({ command, open, ...limits }, systemClock, log);
+}
+
+/** A broken invariant: better no kernel than one that schedules wrongly. */
+function broken(log: Kernel["log"], error: unknown): void {
+  log.error({ err: error }, "the kernel's loop broke");
+  throw error;
 }
 
 /** Makes the parts and joins them. Nothing runs yet. */

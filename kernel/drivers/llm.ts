@@ -10,7 +10,6 @@ import { type FrameChannel, frames } from "../../proto/frame.js";
 import {
   FromDriver,
   type Open,
-  type Outcome,
   type Plan,
   type Ready,
   type TextRequest,
@@ -18,6 +17,8 @@ import {
 } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Clock } from "../clock.js";
 import type { Log } from "../log.js";
+import type { PlanRunner, RunResult } from "../sched/loop.js";
+import { RunResults } from "./run-results.js";
 
 export interface DriverOptions {
   /** The command line that starts the driver. */
@@ -36,24 +37,15 @@ interface PendingText {
   reject(error: Error): void;
 }
 
-/** What `run` resolves with: outcomes in order, or that something else needs a new plan. */
-export type RunResult =
-  | { readonly kind: "outcomes"; readonly outcomes: readonly Outcome[] }
-  | { readonly kind: "woken" }
-  | { readonly kind: "lost" };
-
-export class LlmDriver {
+export class LlmDriver implements PlanRunner {
   readonly #options: DriverOptions;
   readonly #clock: Clock;
   readonly #log: Log;
   #child: ChildProcess | undefined;
   #channel: FrameChannel<ToDriver> | undefined;
   #ready: Ready | undefined;
-  #outcomes: Outcome[] = [];
+  readonly #results = new RunResults();
   #activePlan = 0n;
-  #waiter: ((result: RunResult) => void) | undefined;
-  #woken = false;
-  #lost = false;
   #stopping = false;
   #failed: ContixError | undefined;
   #deaths: number[] = [];
@@ -112,16 +104,12 @@ export class LlmDriver {
       if (plan.rows.length + plan.chunks.length > 0) this.#watch();
       else this.#cancelWatch();
     }
-    return new Promise((resolve) => {
-      this.#waiter = resolve;
-      this.#settle();
-    });
+    return this.#results.next();
   }
 
   /** Makes a pending or the next `run` return at once. */
   wake(): void {
-    this.#woken = true;
-    this.#settle();
+    this.#results.wake();
   }
 
   /** Tokens for text. Rejects with EINVAL when the text server refuses it. */
@@ -172,10 +160,9 @@ export class LlmDriver {
   #receive(message: FromDriver): void {
     const { msg } = message;
     if (msg?.$case === "outcome") {
-      this.#outcomes.push(msg.value);
       if (msg.value.last) this.#cancelWatch();
       else this.#watch();
-      this.#settle();
+      this.#results.outcome(msg.value);
     } else if (msg?.$case === "text") {
       this.#answerText(msg.value.id, msg.value.tokens, msg.value.error);
     } else if (msg?.$case === "ready") {
@@ -211,13 +198,11 @@ export class LlmDriver {
     this.#ready = undefined;
     this.#channel = undefined;
     this.#activePlan = 0n;
-    this.#outcomes = [];
     this.#cancelWatch();
     if (this.#stopping) return;
     const reason = this.#fault === "" ? how : `${how}: ${this.#fault}`;
     this.#log.error({ reason }, "driver died");
-    this.#lost = true;
-    this.#settle();
+    this.#results.lost();
     if (this.#onFirstReady) {
       this.#giveUp(new ContixError("EIO", `the LLM driver did not start: ${reason}`));
       return;
@@ -259,24 +244,6 @@ export class LlmDriver {
       this.#log.error({}, "driver hangs; killing it");
       this.#child?.kill("SIGKILL");
     });
-  }
-
-  #settle(): void {
-    const waiter = this.#waiter;
-    if (!waiter) return;
-    let result: RunResult;
-    if (this.#lost) {
-      this.#lost = false;
-      result = { kind: "lost" };
-    } else if (this.#outcomes.length > 0) {
-      result = { kind: "outcomes", outcomes: this.#outcomes };
-      this.#outcomes = [];
-    } else if (this.#woken) {
-      this.#woken = false;
-      result = { kind: "woken" };
-    } else return;
-    this.#waiter = undefined;
-    waiter(result);
   }
 
   #send(message: ToDriver): void {

@@ -107,6 +107,8 @@ export class Placer {
   stepped(id: bigint, step: number, last: boolean): void {
     if (this.#plan?.id !== id) return;
     this.#stepsDone = step + 1;
+    // An empty plan ends at once; nobody waits for another.
+    if (this.#byBurst.size === 0) return;
     if (last || this.#stepsDone >= this.#plan.steps - RENEW_STEPS) this.#stale = true;
     // More chunks wait than the plan had room for.
     if (this.#replanAt.has(0n) && this.#stepsDone >= this.#plan.chunks.length - 1) {

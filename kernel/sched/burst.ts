@@ -46,9 +46,9 @@ export interface Burst {
   nice: number;
   /** When it last became ready, microseconds. */
   readySince: number;
-  /** Tokens entered or generated since it last got a slot. */
+  /** Tokens generated since it last got a slot. */
   quantumUsed: number;
-  /** Tokens it has attained in all. */
+  /** Tokens generated in all. */
   attained: number;
   /** Tokens that entered a slot a second time. */
   recomputed: number;

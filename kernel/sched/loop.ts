@@ -1,12 +1,29 @@
 /**
  * The loop: the whole kernel in four lines. Who runs, where, do it, book it.
  */
-import type { Outcome } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { Outcome, Plan } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Clock } from "../clock.js";
-import type { LlmDriver, RunResult } from "../drivers/llm.js";
 import type { Journal } from "../journal/journal.js";
 import type { Placer } from "../mm/place.js";
 import type { Scheduler } from "./scheduler.js";
+
+/** What `run` resolves with: outcomes in order, a reason to plan anew, or the driver's loss. */
+export type RunResult =
+  | { readonly kind: "outcomes"; readonly outcomes: readonly Outcome[] }
+  | { readonly kind: "woken" }
+  | { readonly kind: "lost" };
+
+/** Where plans run: the LLM driver's process, or a simulated one. */
+export interface PlanRunner {
+  /** Set once the driver is given up: what every burst then fails with. */
+  readonly failure: Error | undefined;
+  /** Resolves when plans can be run, or when that will never be again. */
+  up(): Promise<void>;
+  /** Puts `plan` in force, unless it is already; resolves when there is something to do. */
+  run(plan: Plan): Promise<RunResult>;
+  /** Makes a pending or the next `run` return at once. */
+  wake(): void;
+}
 
 /** Counters of everything the loop did, for `stats`. */
 export interface LoopCounters {
@@ -29,15 +46,16 @@ export class Loop {
   constructor(
     private readonly sched: Scheduler,
     private readonly mm: Placer,
-    private readonly driver: LlmDriver,
+    private readonly driver: PlanRunner,
     private readonly journal: Journal,
     private readonly clock: Clock,
   ) {
     sched.onWork = () => driver.wake();
   }
 
-  start(): void {
-    this.#ended = this.#run();
+  /** `onBroken` hears of a broken invariant: the loop has ended, and nothing can be scheduled. */
+  start(onBroken: (error: unknown) => void): void {
+    this.#ended = this.#run().catch(onBroken);
   }
 
   /** Stops after the outcome in flight. */

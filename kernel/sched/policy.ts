@@ -14,8 +14,8 @@ export interface Candidate {
   readonly readySince: number;
   readonly quantumUsed: number;
   readonly attained: number;
-  /** Tokens that would have to be computed again if it lost its slot now. */
-  readonly rebuildTokens: number;
+  /** What coming back would cost if it lost its slot now, in tokens generated (see rebuildCost). */
+  readonly rebuildCost: number;
 }
 
 export interface PolicyInput {
@@ -31,14 +31,22 @@ export interface Policy {
   choose(input: PolicyInput): BurstId[];
 }
 
-/** Recomputing a token by prefill costs about a tenth of generating one. */
-const REBUILD_TOKENS_PER_QUANTUM_TOKEN = 10;
+/** Entering a given token by prefill costs about a tenth of generating one. */
+const GIVEN_COST = 0.1;
 
 /**
- * Whether a running burst may lose its slot: it has used its quantum, and has
- * gained more than the switch throws away.
+ * The cost of rebuilding a context, in tokens generated: its given tokens enter by
+ * prefill, the generated ones one by one as they were made.
+ */
+export function rebuildCost(given: number, generated: number): number {
+  return given * GIVEN_COST + generated;
+}
+
+/**
+ * Whether a running burst may lose its slot: it has used its quantum, and has made
+ * at least half of what the switch throws away. So its turns grow with its context,
+ * and no more than two thirds of the work can go into rebuilding.
  */
 export function preemptible(c: Candidate, quantum: number): boolean {
-  const switchCost = c.rebuildTokens / REBUILD_TOKENS_PER_QUANTUM_TOKEN;
-  return c.quantumUsed >= Math.max(quantum, switchCost);
+  return c.quantumUsed >= Math.max(quantum, c.rebuildCost / 2);
 }

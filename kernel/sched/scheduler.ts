@@ -5,7 +5,7 @@
 import { ContixError } from "../../proto/errno.js";
 import type { RowOutcome } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Burst, BurstEnd, BurstId, BurstListener, BurstSpec } from "./burst.js";
-import type { Candidate, Policy } from "./policy.js";
+import { type Candidate, type Policy, rebuildCost } from "./policy.js";
 
 export interface SchedulerOptions {
   readonly policy: Policy;
@@ -131,11 +131,13 @@ export class Scheduler {
   /** Books one row of an outcome: returns the burst's end when it ended. */
   account(burst: Burst, row: RowOutcome, now: number): BurstEnd | undefined {
     if (!this.#bursts.has(burst.id)) return undefined;
-    burst.quantumUsed += 1;
-    burst.attained += 1;
-    burst.generatedSoFar += row.sampled.length;
-    if (row.sampled.length > 0 && burst.firstTokenAt === 0) burst.firstTokenAt = now;
-    if (burst.quantumUsed % this.#options.quantum === 0) this.#dirty = true;
+    const { length } = row.sampled;
+    // Only what is new counts: a burst that rebuilds its context is not served by that.
+    burst.quantumUsed += length;
+    burst.attained += length;
+    burst.generatedSoFar += length;
+    if (length > 0 && burst.firstTokenAt === 0) burst.firstTokenAt = now;
+    if (length > 0 && burst.quantumUsed % this.#options.quantum === 0) this.#dirty = true;
     if (row.finish === "") return undefined;
     return { kind: "finished", finish: row.finish, stop: row.stop };
   }
@@ -200,6 +202,6 @@ function candidate(burst: Burst): Candidate {
     readySince: burst.readySince,
     quantumUsed: burst.quantumUsed,
     attained: burst.attained,
-    rebuildTokens: burst.spec.genStart + burst.generatedSoFar,
+    rebuildCost: rebuildCost(burst.spec.genStart, burst.generatedSoFar),
   };
 }

@@ -1,0 +1,240 @@
+/**
+ * Law 2 against the kernel's own scheduling: whatever is preempted, cancelled,
+ * moved, dropped or lost, a burst's tokens are those it makes alone.
+ */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { memoryJournal } from "../../kernel/journal/journal.js";
+import { Placer } from "../../kernel/mm/place.js";
+import type { Burst, BurstEnd, BurstSpec } from "../../kernel/sched/burst.js";
+import { Loop } from "../../kernel/sched/loop.js";
+import type { Policy } from "../../kernel/sched/policy.js";
+import { priority } from "../../kernel/sched/priority.js";
+import { roundRobin } from "../../kernel/sched/rr.js";
+import { Scheduler } from "../../kernel/sched/scheduler.js";
+import { HashModel, InProcessDriver, VOCAB } from "../support/in-process-driver.js";
+
+const WINDOW = 192;
+const RUNS = Number(process.env.CONTIX_SIM_RUNS ?? 60);
+
+interface Turn {
+  readonly given: readonly number[];
+  readonly maxTokens: number;
+  readonly seed: bigint;
+  readonly temperature: number;
+}
+interface Conversation {
+  readonly turns: readonly Turn[];
+  readonly nice: number;
+}
+type Disturbance = { readonly after: number; readonly kind: "crash" | "cancel" | "pause" };
+
+/** A machine of the kernel's parts around one driver, on a clock that counts outcomes. */
+class Machine {
+  readonly journal = memoryJournal();
+  readonly driver: InProcessDriver;
+  readonly sched: Scheduler;
+  readonly placer: Placer;
+  readonly loop: Loop;
+  now = 0;
+  broken: unknown;
+  stopped = false;
+  #cids = 0n;
+
+  constructor(slots: number, policy: Policy, quantum: number) {
+    this.driver = new InProcessDriver(() => new HashModel(slots, WINDOW));
+    this.sched = new Scheduler({ policy, slots, quantum, reviewUs: 1000 });
+    this.placer = new Placer(this.journal.state, { slotCount: slots, chunkTokens: 16 });
+    const clock = { now: () => (this.now += 100), wall: () => 0, after: () => () => {} };
+    this.loop = new Loop(this.sched, this.placer, this.driver, this.journal, clock);
+    this.loop.start((error) => {
+      this.broken = error;
+    });
+  }
+
+  openContext(): bigint {
+    const cid = ++this.#cids;
+    this.journal.append({ type: "ctx.created", cid, owner: 1n, handle: 0 });
+    return cid;
+  }
+
+  /** Runs one turn to its end; `onBurst` gets the burst, to disturb it. */
+  turn(
+    cid: bigint,
+    turn: Turn,
+    nice: number,
+    onBurst: (burst: Burst) => void,
+  ): Promise<BurstEnd | "gone"> {
+    this.journal.append({ type: "ctx.given", cid, tokens: turn.given, tail: "text" });
+    const context = this.journal.state.contexts.get(cid);
+    const genStart = context?.tokens.length ?? 0;
+    const spec: BurstSpec = {
+      pid: 1n,
+      cid,
+      genStart,
+      maxTokens: Math.min(turn.maxTokens, WINDOW - genStart),
+      sampling: {
+        temperature: turn.temperature,
+        topK: 0,
+        topP: 1,
+        minP: 0,
+        repetitionPenalty: 1.1,
+        presencePenalty: 0.2,
+        seed: turn.seed,
+      },
+      stop: [],
+      ignoreEos: false,
+    };
+    return new Promise((resolve) => {
+      const progress = (): void => this.invariants();
+      const burst = this.sched.enqueue(spec, { progress, end: resolve }, nice, this.now, this.now);
+      onBurst(burst);
+    });
+  }
+
+  /** Takes a burst out, as a cancelled call does. */
+  cancel(burst: Burst): void {
+    this.placer.release(burst);
+    this.sched.remove(burst, this.now);
+  }
+
+  invariants(): void {
+    const owners = this.placer.table.slots.flatMap((slot) =>
+      slot.cid === undefined ? [] : [slot.cid],
+    );
+    expect(new Set(owners).size).toBe(owners.length);
+    for (const slot of this.placer.table.slots) {
+      if (slot.binding !== 0n) expect(slot.cid).toBeDefined();
+      const context =
+        slot.cid === undefined ? undefined : this.journal.state.contexts.get(slot.cid);
+      if (slot.cid !== undefined)
+        expect(slot.resident).toBeLessThanOrEqual(context?.tokens.length ?? 0);
+    }
+  }
+
+  tokens(cid: bigint): readonly number[] {
+    return [...(this.journal.state.contexts.get(cid)?.tokens ?? [])];
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.loop.stop();
+    this.driver.stop();
+  }
+}
+
+/** What each conversation gives when it is alone on the machine. */
+async function alone(conversations: readonly Conversation[]): Promise<(readonly number[])[]> {
+  const out: (readonly number[])[] = [];
+  for (const { turns } of conversations) {
+    const machine = new Machine(1, roundRobin(1000), 1000);
+    const cid = machine.openContext();
+    for (const turn of turns) await machine.turn(cid, turn, 0, () => {});
+    out.push(machine.tokens(cid));
+    await machine.stop();
+  }
+  return out;
+}
+
+async function together(
+  conversations: readonly Conversation[],
+  slots: number,
+  policy: Policy,
+  quantum: number,
+  disturbances: readonly Disturbance[],
+): Promise<(readonly number[])[]> {
+  const machine = new Machine(slots, policy, quantum);
+  const alive = new Set<Burst>();
+  const disturbing = disturb(machine, alive, disturbances);
+  const results = conversations.map(async ({ turns, nice }) => {
+    const cid = machine.openContext();
+    for (const turn of turns) {
+      let mine: Burst | undefined;
+      await machine.turn(cid, turn, nice, (burst) => {
+        mine = burst;
+        alive.add(burst);
+      });
+      if (mine) alive.delete(mine);
+    }
+    return machine.tokens(cid);
+  });
+  const all = await Promise.race([Promise.all(results), failure(machine)]);
+  disturbing.stop();
+  machine.invariants();
+  await machine.stop();
+  return all;
+}
+
+/** Rejects when the executor refuses a plan or the loop breaks. */
+async function failure(machine: Machine): Promise<never> {
+  while (!machine.stopped) {
+    const error = machine.driver.fault ?? machine.broken;
+    if (error) throw error;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return new Promise(() => {});
+}
+
+/** Crashes, noise that is cancelled, and pauses, at points counted in loop steps. */
+function disturb(machine: Machine, alive: Set<Burst>, disturbances: readonly Disturbance[]) {
+  let stopped = false;
+  const todo = [...disturbances].sort((a, b) => a.after - b.after);
+  const noise: Burst[] = [];
+  void (async () => {
+    while (!stopped) {
+      await new Promise((resolve) => setImmediate(resolve));
+      for (const burst of noise.splice(0)) machine.cancel(burst);
+      for (const burst of alive)
+        if (burst.state === "paused") machine.sched.resume(burst, machine.now);
+      const next = todo[0];
+      if (!next || machine.loop.counters.steps < next.after) continue;
+      todo.shift();
+      if (next.kind === "crash") machine.driver.crash();
+      const [first] = alive;
+      if (next.kind === "pause" && first) machine.sched.pause(first, machine.now);
+      if (next.kind === "cancel") {
+        const cid = machine.openContext();
+        const turn = { given: [1, 2, 3, 4], maxTokens: 50, seed: 1n, temperature: 1 };
+        void machine.turn(cid, turn, -20, (burst) => noise.push(burst));
+      }
+    }
+  })();
+  return { stop: () => (stopped = true) };
+}
+
+const token = fc.integer({ min: 0, max: VOCAB - 2 });
+const turn = fc.record({
+  given: fc.array(token, { minLength: 1, maxLength: 40 }),
+  maxTokens: fc.integer({ min: 1, max: 24 }),
+  seed: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  temperature: fc.constantFrom(0, 0.8, 1.5),
+});
+const conversation = fc.record({
+  turns: fc.array(turn, { minLength: 1, maxLength: 3 }),
+  nice: fc.integer({ min: -20, max: 19 }),
+});
+const disturbance = fc.record({
+  after: fc.nat(120),
+  kind: fc.constantFrom("crash" as const, "cancel" as const, "pause" as const),
+});
+
+describe("a schedule never changes an answer", () => {
+  it(`in ${RUNS} random schedules with preemption, cancels, pauses and lost drivers`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(conversation, { minLength: 1, maxLength: 8 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 12 }),
+        fc.boolean(),
+        fc.array(disturbance, { maxLength: 8 }),
+        async (conversations, slots, quantum, byPriority, disturbances) => {
+          const policy = byPriority ? priority(quantum, 5000) : roundRobin(quantum);
+          const expected = await alone(conversations);
+          const got = await together(conversations, slots, policy, quantum, disturbances);
+          expect(got).toEqual(expected);
+        },
+      ),
+      { numRuns: RUNS, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true },
+    );
+  }, 90_000);
+});

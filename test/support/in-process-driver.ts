@@ -1,0 +1,138 @@
+/**
+ * The driver's own executor in this process, over a model that is a pure function
+ * of each slot's tokens: the kernel's scheduling code against the real protocol,
+ * thousands of steps a second, and a loss of everything at will.
+ */
+
+import { RunResults } from "../../kernel/drivers/run-results.js";
+import type { PlanRunner, RunResult } from "../../kernel/sched/loop.js";
+import type { Outcome, Plan } from "../../proto/gen/contix/driver/v1/llm.js";
+import { Executor } from "../../servers/llm/engine/executor.js";
+import type { DecodeRow, Model, ModelInfo } from "../../servers/llm/engine/model.js";
+
+export const VOCAB = 64;
+export const EOS = 63;
+
+/** How each token of a slot entered: the answer depends on it, so a wrong way shows. */
+type Way = "prefill" | "decode";
+
+/** Next-token logits are a hash of every token in the slot and of the way it entered. */
+export class HashModel implements Model {
+  readonly info: ModelInfo;
+  readonly #slots: { token: number; way: Way }[][];
+
+  constructor(slots: number, slotTokens: number) {
+    this.#slots = Array.from({ length: slots }, () => []);
+    this.info = {
+      engineDigest: "hash",
+      name: "hash",
+      slots,
+      slotTokens,
+      vocab: VOCAB,
+      eosIds: [EOS],
+      chat: false,
+      license: "",
+      driver: "fake",
+      chunkTokens: 16,
+    };
+  }
+
+  async prefill(slot: number, start: number, tokens: readonly number[], wantLogits: boolean) {
+    if (tokens.length < 2) throw new Error("a chunk of one token");
+    this.#enter(slot, start, tokens, "prefill");
+    return wantLogits ? this.#logits(slot) : undefined;
+  }
+
+  async decode(rows: readonly DecodeRow[]) {
+    for (const row of rows) this.#enter(row.slot, row.position, [row.token], "decode");
+    return rows.filter((row) => row.wantLogits).map((row) => this.#logits(row.slot));
+  }
+
+  async copy(from: number, to: number, tokens: number) {
+    this.#slots[to] = (this.#slots[from] ?? []).slice(0, tokens);
+  }
+
+  async close() {}
+
+  #enter(index: number, start: number, tokens: readonly number[], way: Way): void {
+    const slot = this.#slots[index] ?? [];
+    if (start > slot.length) throw new Error(`a gap at ${start} in slot ${index}`);
+    slot.length = start;
+    for (const token of tokens) slot.push({ token, way });
+  }
+
+  #logits(index: number): Float32Array {
+    let hash = 0x811c9dc5;
+    for (const { token, way } of this.#slots[index] ?? []) {
+      hash = Math.imul(hash ^ token, 0x01000193);
+      hash = Math.imul(hash ^ (way === "prefill" ? 1 : 2), 0x01000193);
+    }
+    const logits = new Float32Array(VOCAB);
+    for (let i = 0; i < VOCAB; i++) {
+      hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) + i;
+      logits[i] = ((hash >>> 8) & 0xffff) / 16384;
+    }
+    return logits;
+  }
+}
+
+/** A PlanRunner over an executor; `crash` loses every slot, as a killed driver does. */
+export class InProcessDriver implements PlanRunner {
+  readonly failure = undefined;
+  readonly #model: () => Model;
+  readonly #results = new RunResults();
+  #executor: Executor;
+  #generation = 0;
+  #plan = 0n;
+  /** The executor's own failure: a plan it refused. */
+  fault: Error | undefined;
+
+  constructor(model: () => Model) {
+    this.#model = model;
+    this.#executor = this.#start();
+  }
+
+  up(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  run(plan: Plan): Promise<RunResult> {
+    if (plan.id !== this.#plan) {
+      this.#plan = plan.id;
+      // Over the wire and back, so that nothing is shared.
+      this.#executor.submit(structuredClone(plan));
+    }
+    return this.#results.next();
+  }
+
+  wake(): void {
+    this.#results.wake();
+  }
+
+  crash(): void {
+    this.#executor.stop();
+    this.#plan = 0n;
+    this.#executor = this.#start();
+    this.#results.lost();
+  }
+
+  stop(): void {
+    this.#generation++;
+    this.#executor.stop();
+  }
+
+  #start(): Executor {
+    const generation = ++this.#generation;
+    const report = (outcome: Outcome): void => {
+      if (generation === this.#generation) this.#results.outcome(outcome);
+    };
+    const detokenizer = () => ({ push: (token: number) => `${token} `, flush: () => "" });
+    const executor = new Executor({ model: this.#model(), detokenizer, report, nowUs: () => 0 });
+    executor.run().catch((error: Error) => {
+      if (generation !== this.#generation) return;
+      this.fault = error;
+      this.#results.lost();
+    });
+    return executor;
+  }
+}
