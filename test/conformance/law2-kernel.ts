@@ -18,6 +18,7 @@ interface Job {
   burst: bigint;
   genStart: number;
   generated: number[];
+  logits: number[];
   text: string;
   seat: Seat | undefined;
   /** Its burst sampled in this seat: the driver knows the token to go on with. */
@@ -44,6 +45,8 @@ export interface RandomKernelOptions {
   readonly dice: Dice;
   readonly calm: boolean;
   readonly submit: (plan: Plan) => void;
+  /** A hash of the logits from which a slot's last token was sampled. */
+  readonly logits: (slot: number) => number;
 }
 
 const LONGEST_CHUNK = 128;
@@ -117,6 +120,7 @@ export class RandomKernel {
       burst: 0n,
       genStart: 0,
       generated: [],
+      logits: [],
       text: "",
       seat: undefined,
       live: false,
@@ -134,6 +138,7 @@ export class RandomKernel {
     job.burst = ++this.#bursts;
     job.genStart = job.history.tokens.length;
     job.generated = [];
+    job.logits = [];
     job.text = "";
     this.#byBurst.set(job.burst, job);
   }
@@ -144,10 +149,17 @@ export class RandomKernel {
     if (job.seat?.slot === slot) job.seat.length = length;
     job.history.append(false, sampled);
     job.generated.push(...sampled);
+    if (sampled.length > 0) job.logits.push(this.#o.logits(slot));
     job.text += text;
     job.live = job.seat !== undefined && (job.live || sampled.length > 0);
     if (finish === "") return;
-    job.answers.push({ tokens: job.generated, text: job.text, finish, stop });
+    job.answers.push({
+      tokens: job.generated,
+      logits: job.logits,
+      text: job.text,
+      finish,
+      stop,
+    });
     this.#byBurst.delete(burst);
     this.#leave(job);
     this.#beginTurn(job);

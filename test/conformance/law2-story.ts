@@ -56,6 +56,8 @@ export interface Story {
 /** What a generation came to. */
 export interface Answer {
   readonly tokens: readonly number[];
+  /** Of each token: a hash of the logits that it was sampled from. */
+  readonly logits: readonly number[];
   readonly text: string;
   readonly finish: string;
   readonly stop: string;

@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 import { Executor } from "../../servers/llm/engine/executor.js";
-import type { Model } from "../../servers/llm/engine/model.js";
+import type { DecodeRow, Model, ModelInfo } from "../../servers/llm/engine/model.js";
 import type { Detokenizer } from "../../servers/llm/text/server.js";
 import { RandomKernel } from "./law2-kernel.js";
 import { type Answer, Dice, type Story, type Turn } from "./law2-story.js";
@@ -83,8 +83,9 @@ async function answers(
   dice: Dice,
   calm: boolean,
 ): Promise<Answer[][]> {
+  const witness = new Witness(model);
   const executor = new Executor({
-    model,
+    model: witness,
     detokenizer,
     nowUs: () => 0,
     report: (outcome) => {
@@ -99,10 +100,58 @@ async function answers(
     dice,
     calm,
     submit: (plan) => executor.submit(plan),
+    logits: (slot) => witness.last[slot] ?? 0,
   });
   kernel.start();
   await executor.run();
   return kernel.answers;
+}
+
+/**
+ * A model that notes a hash of the bits of the last logits of each slot. Tokens may be the
+ * same by luck where logits differ a little; these are not.
+ */
+class Witness implements Model {
+  readonly info: ModelInfo;
+  readonly last: number[] = [];
+  readonly #model: Model;
+
+  constructor(model: Model) {
+    this.info = model.info;
+    this.#model = model;
+  }
+
+  async prefill(slot: number, start: number, tokens: readonly number[], wantLogits: boolean) {
+    const logits = await this.#model.prefill(slot, start, tokens, wantLogits);
+    if (logits !== undefined) this.last[slot] = hash(logits);
+    return logits;
+  }
+
+  async decode(rows: readonly DecodeRow[]) {
+    const logits = await this.#model.decode(rows);
+    const wanting = rows.filter((row) => row.wantLogits);
+    wanting.forEach(({ slot }, i) => {
+      const row = logits[i];
+      if (row !== undefined) this.last[slot] = hash(row);
+    });
+    return logits;
+  }
+
+  copy(from: number, to: number, tokens: number) {
+    return this.#model.copy(from, to, tokens);
+  }
+
+  close() {
+    return this.#model.close();
+  }
+}
+
+/** FNV-1a over words. */
+function hash(logits: Float32Array): number {
+  const words = new Uint32Array(logits.buffer, logits.byteOffset, logits.length);
+  let h = 0x811c9dc5;
+  for (const word of words) h = Math.imul(h ^ word, 0x01000193);
+  return h >>> 0;
 }
 
 /** Expects the same bytes; names the first story that differs and the seed that shows it again. */

@@ -8,7 +8,7 @@
 
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import koffi, { type TypeObject } from "koffi";
+import koffi, { type LibraryHandle, type TypeObject } from "koffi";
 import { ContixError } from "../../../proto/errno.js";
 
 /** The version of the library that this binding was made for; part of the engine digest. */
@@ -62,6 +62,8 @@ export interface OrtFunctions {
   readonly releases: Readonly<Record<OrtRelease, NativeFunction>>;
   /** The message of an OrtStatus. */
   message(status: Address): string;
+  /** Held, because koffi unmaps the library when this is collected. */
+  readonly library: LibraryHandle;
 }
 
 let loaded: OrtFunctions | undefined;
@@ -85,7 +87,8 @@ function load(path: string): OrtFunctions {
     resident_async_pools: 2,
   });
   const base = koffi.struct({ getApi: "void *", getVersionString: "void *" });
-  const getBase = koffi.load(path).func("OrtGetApiBase", koffi.pointer(base), []);
+  const library = koffi.load(path);
+  const getBase = library.func("OrtGetApiBase", koffi.pointer(base), []);
   const { getApi, getVersionString } = koffi.decode(getBase(), base);
   const version: string = koffi.call(getVersionString, koffi.proto("str", []));
   if (version !== ORT_VERSION) {
@@ -94,10 +97,11 @@ function load(path: string): OrtFunctions {
       `${path} is ONNX Runtime ${version}; it must be ${ORT_VERSION}`,
     );
   }
-  return functions(koffi.call(getApi, koffi.proto("void *", ["uint32_t"]), API_REVISION));
+  const table: Address = koffi.call(getApi, koffi.proto("void *", ["uint32_t"]), API_REVISION);
+  return { ...functions(table), library };
 }
 
-function functions(table: Address): OrtFunctions {
+function functions(table: Address): Omit<OrtFunctions, "library"> {
   const at = (slot: number, type: TypeObject): NativeFunction =>
     koffi.decode(koffi.decode(table, slot * koffi.sizeof("void *"), "void *"), type);
   const calls = Object.entries(CALLS).map(([name, [slot, ...parameters]]) => [
