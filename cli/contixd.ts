@@ -32,6 +32,7 @@ function program(): Command {
     .option("--policy <name>", "scheduling policy: rr or priority")
     .option("--quantum <n>", "tokens a burst may take while others wait", number)
     .option("--queue-limit <n>", "generations admitted beyond the slots", number)
+    .option("--detach-grace-ms <n>", "how long a process without its stream may come back", number)
     .option("--drain-ms <n>", "how long calls may go on at shutdown", number)
     .option("--log-level <level>", "debug, info, warn, error or silent")
     .option("--print-config", "print the configuration in force and exit")

@@ -12,7 +12,7 @@ export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export function openLog(level: LogLevel): Log {
-  return pino({ level, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+  return pino({ level, base: { daemon: process.pid } }, pino.destination({ dest: 2, sync: true }));
 }
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -50,12 +50,13 @@ export async function boot(config: Config, driverCommand: DriverCommand): Promis
     const driver = openDriver(config, driverCommand, log); // the LLM driver, in a process of its own
     const engine = await driver.start();
     const kernel = assemble(config, log, driver, engine); // state, policy, books
-    const addresses = [`unix://${home.socket}`, ...(config.listen === "" ? [] : [config.listen])];
+    const wanted = [`unix://${home.socket}`, ...(config.listen === "" ? [] : [config.listen])];
     const auth = new Authenticator(kernel, tokenHash(home.adminToken)); // who may
-    const door = await openGrpcDoor(kernel, auth, addresses).catch(async (error: unknown) => {
+    const door = await openGrpcDoor(kernel, auth, wanted).catch(async (error: unknown) => {
       await driver.stop();
       throw error;
     }); // the way in
+    const { addresses } = door;
     kernel.loop.start((error) => broken(log, error)); // the loop
     door.serving(true); // open
     home.announce({

@@ -17,6 +17,8 @@ const MAX_MESSAGE = 32 * 1024 * 1024;
 const SERVICE = "contix.v1.Kernel";
 
 export interface GrpcDoor {
+  /** Where it listens, with the real port where port 0 was asked for. */
+  readonly addresses: readonly string[];
   /** Health answers SERVING from now on, or NOT_SERVING. */
   serving(yes: boolean): void;
   close(): Promise<void>;
@@ -53,8 +55,10 @@ export async function openGrpcDoor(
   const health = new HealthImplementation({ "": "NOT_SERVING", [SERVICE]: "NOT_SERVING" });
   health.addToServer(server);
   reflection().addToServer(server);
-  for (const address of addresses) await bind(server, address);
+  const bound: string[] = [];
+  for (const address of addresses) bound.push(await bind(server, address));
   return {
+    addresses: bound,
     serving(yes) {
       for (const name of ["", SERVICE]) health.setStatus(name, yes ? "SERVING" : "NOT_SERVING");
     },
@@ -72,10 +76,12 @@ function reflection(): ReflectionService {
   return new ReflectionService(loadFileDescriptorSetFromBuffer(set), { services: [SERVICE] });
 }
 
-function bind(server: Server, address: string): Promise<void> {
+/** Listens on the address; resolves with it, its port filled in. */
+function bind(server: Server, address: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error) => {
-      if (!error) resolve();
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+      if (!error)
+        resolve(address.startsWith("unix:") ? address : address.replace(/:\d+$/, `:${port}`));
       else reject(new ContixError("EADDRINUSE", `cannot listen on ${address}: ${error.message}`));
     });
   });

@@ -1,7 +1,7 @@
 /** The OS process of a spawned agent: its start, its log, its signals, its end. */
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
-import { setPriority } from "node:os";
+import { constants, setPriority } from "node:os";
 import { dirname } from "node:path";
 import { ContixError } from "../../proto/errno.js";
 
@@ -49,7 +49,8 @@ export function startOsProcess(
       lowerPriority(osPid);
       const gone = new Promise<void>((end) => {
         child.once("exit", (code, signal) => {
-          if (signal) onExit(128 + 9, `signal ${signal.replace("SIG", "")}`);
+          if (signal)
+            onExit(128 + constants.signals[signal], `signal ${signal.replace("SIG", "")}`);
           else onExit(code ?? 0, "exit");
           end();
         });

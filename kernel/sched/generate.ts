@@ -242,7 +242,11 @@ class Generation implements BurstListener {
 
 function checkSampling(kernel: Kernel, s: Sampling | undefined): SamplingSpec {
   const top = { k: s?.topK ?? 0, p: s?.topP ?? 1 };
-  inRange("top_p", top.p, Number.MIN_VALUE, 1);
+  if (!(top.p > 0 && top.p <= 1)) {
+    throw new ContixError("EINVAL", `top_p is ${top.p}; it must be above 0 and at most 1`, {
+      argument: "top_p",
+    });
+  }
   return {
     temperature: inRange("temperature", s?.temperature ?? 0.7, 0, 100),
     topK: top.k,
