@@ -1,0 +1,24 @@
+import type { Command } from "commander";
+import { startIfNone } from "../attach.js";
+import { finish, placeOf } from "../command.js";
+import { runHere } from "../foreground.js";
+import { packagePath } from "../package.js";
+import { interruptible } from "../terminal.js";
+
+/** `contix chat` */
+export function registerChat(program: Command): void {
+  const command = program
+    .command("chat")
+    .description(
+      "Talk to the model in this terminal, over one context that lives on. Starts the daemon when none runs. It is the agent agents/chat.ts.",
+    )
+    .action((_options: object, self: Command) => chat(self));
+  finish(command, ["contix chat", "echo 'Name three rivers.' | contix chat"]);
+}
+
+async function chat(self: Command): Promise<void> {
+  const place = placeOf(self);
+  await interruptible((signal) => startIfNone(place, signal));
+  const agent = packagePath("dist", "agents", "chat.js");
+  process.exitCode = await runHere([process.execPath, agent], {}, place);
+}

@@ -1,0 +1,39 @@
+import { type Command, Option } from "commander";
+import { attach } from "../attach.js";
+import { finish, placeOf } from "../command.js";
+import { describe, EXIT_FAILED } from "../errors.js";
+import { readPid } from "../pid.js";
+import { printJson, remark } from "../terminal.js";
+
+interface Options {
+  readonly signal: string;
+  readonly json?: true;
+}
+
+/** `contix kill` */
+export function registerKill(program: Command): void {
+  const command = program
+    .command("kill")
+    .description("Send a signal to agents. TERM and INT let them tidy up; KILL does not ask.")
+    .argument("<pid...>", "pids as `contix ps` shows them; 17 is short for n1.17")
+    .addOption(
+      new Option("-s, --signal <name>", "INT, TERM, KILL or USR1")
+        .default("TERM")
+        .argParser((text) => text.toUpperCase().replace(/^SIG/, "")),
+    )
+    .option("--json", "the result for each pid as JSON, one a line")
+    .action((pids: string[], options: Options, self: Command) => kill(pids, options, self));
+  finish(command, ["contix kill n1.17", "contix kill -s KILL 17 18"]);
+}
+
+/** Signals each pid; one that is wrong does not keep the others from theirs. */
+async function kill(shown: readonly string[], options: Options, self: Command): Promise<void> {
+  const pids = shown.map(readPid);
+  await using os = await attach(placeOf(self), "contix kill");
+  for (const pid of pids) {
+    const error = await os.proc.kill(pid, options.signal).then(() => undefined, describe);
+    if (error !== undefined) process.exitCode = EXIT_FAILED;
+    if (options.json === true) printJson({ pid, signal: options.signal, error: error ?? null });
+    else if (error !== undefined) remark(`contix: ${pid}: ${error}`);
+  }
+}

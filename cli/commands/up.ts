@@ -1,0 +1,55 @@
+import { type Command, Option } from "commander";
+import { bringUp } from "../bring-up.js";
+import { finish, placeOf, whole } from "../command.js";
+import { daemonLog } from "../home.js";
+import { interruptible, print, printJson } from "../terminal.js";
+
+interface Options {
+  readonly json?: true;
+  readonly home?: string;
+  readonly address?: string;
+  readonly [setting: string]: unknown;
+}
+
+/** `contix up` */
+export function registerUp(program: Command): void {
+  const command = program
+    .command("up")
+    .description(
+      "Start the daemon in the background and wait until it is ready. The model is pulled and compiled first when it is not here yet. Settings not given here come from CONTIX_… variables and <home>/config.yaml.",
+    )
+    .option("--model <name>", "the model to serve")
+    .addOption(
+      new Option("--driver <kind>", "the LLM driver; fake needs no model").choices([
+        "onnxruntime",
+        "fake",
+      ]),
+    )
+    .option("--driver-options <json>", "options of the driver, as JSON")
+    .option("--slots <n>", "contexts that run at once", whole(1))
+    .option("--slot-tokens <n>", "window of a slot, tokens", whole(1))
+    .option("--threads <n>", "threads of the engine; 0: all cores", whole(0))
+    .option("--listen <host:port>", "also listen on TCP, on loopback only")
+    .option("--policy <name>", "scheduling policy: rr or priority")
+    .option("--quantum <n>", "tokens a burst may take while others wait", whole(1))
+    .option("--queue-limit <n>", "generations admitted beyond the slots", whole(1))
+    .option("--log-level <level>", "debug, info, warn, error or silent")
+    .option("--json", "the daemon's record as JSON")
+    .action((options: Options, self: Command) => up(placeOf(self).home, options));
+  finish(command, [
+    "contix up",
+    "contix up --model smollm2-135m-instruct --slots 8",
+    "contix up --driver fake --home /tmp/try",
+  ]);
+}
+
+async function up(directory: string, options: Options): Promise<void> {
+  const { json, home: _home, address: _address, ...settings } = options;
+  const { record, fresh } = await interruptible((signal) =>
+    bringUp({ home: directory, settings, env: process.env, signal }),
+  );
+  if (json === true) return printJson({ ...record, home: directory, fresh });
+  const what = `contixd ${record.version} (process ${record.pid}) on ${directory}`;
+  if (!fresh) print(`already running: ${what}`);
+  else print(`ready: ${what}; its log: ${daemonLog(directory)}`);
+}

@@ -1,0 +1,84 @@
+/** Manners on a terminal and in a pipe: Ctrl-C, a closed pipe, what may be redrawn. */
+import { EXIT_INTERRUPTED } from "./errors.js";
+
+let onClosedPipe = (): void => process.exit(0);
+
+/** `contix … | head`: a reader that has enough is not an error. */
+export function ignoreClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      onClosedPipe();
+    });
+  }
+}
+
+/** For work that must tidy up before it ends: `handler` instead of the exit, until the result is called. */
+export function whenPipeCloses(handler: () => void): () => void {
+  const before = onClosedPipe;
+  onClosedPipe = handler;
+  return () => {
+    onClosedPipe = before;
+  };
+}
+
+/**
+ * Runs `work` with a signal that the first Ctrl-C (or TERM, or hang-up) aborts, so that it can
+ * tidy up; a second one ends the process at once.
+ *
+ * @throws what `work` throws; an AbortError when it gave way to the signal.
+ */
+export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const onSignal = (): void => {
+    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    controller.abort();
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const name of signals) process.on(name, onSignal);
+  try {
+    return await work(controller.signal);
+  } finally {
+    for (const name of signals) process.off(name, onSignal);
+  }
+}
+
+/** Waits `ms`, or less when `signal` is aborted. Never throws. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** Whether stdout is a terminal whose lines can be drawn over. */
+export function isLive(): boolean {
+  return process.stdout.isTTY === true && process.env.TERM !== "dumb";
+}
+
+/** One JSON value a line on stdout. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, jsonValue)}\n`);
+}
+
+/** One line on stdout. */
+export function print(line = ""): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** A remark beside the output: on stderr, so that a script's pipe stays clean. */
+export function remark(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Counters of 64 bits are decimal strings in JSON where a double would round them. */
+function jsonValue(_key: string, value: unknown): unknown {
+  if (typeof value !== "bigint") return value;
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
+}
