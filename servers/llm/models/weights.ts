@@ -29,15 +29,22 @@ export async function writeWeights(
   source: WeightSource,
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<void> {
-  for (const plan of graph.plan) {
-    await writePlan(file, shape, plan, source);
-    onProgress(plan.region.offset + plan.region.length, graph.weightBytes);
-  }
+  let done = 0;
+  const write: Write = async (values, offset) => {
+    await writeAt(file, values, offset);
+    done += values.byteLength;
+    onProgress(done, graph.weightBytes);
+  };
+  for (const plan of graph.plan) await writePlan(write, shape, plan, source);
+  // Padding between tensors is never written.
   await file.truncate(graph.weightBytes);
+  onProgress(graph.weightBytes, graph.weightBytes);
 }
 
+type Write = (values: Float32Array | Uint8Array, offset: number) => Promise<void>;
+
 async function writePlan(
-  file: FileHandle,
+  write: Write,
   shape: LlamaShape,
   plan: WeightPlan,
   source: WeightSource,
@@ -45,22 +52,22 @@ async function writePlan(
   switch (plan.kind) {
     case "rotary": {
       const factors = await source.rotaryFactors?.();
-      return write(file, rotaryTable(shape, plan.part, factors), plan.region.offset);
+      return write(rotaryTable(shape, plan.part, factors), plan.region.offset);
     }
     case "vector":
-      return write(file, await source.rows(plan.source, 0, 1), plan.region.offset);
+      return write(await source.rows(plan.source, 0, 1), plan.region.offset);
     case "fp32":
       return eachChunk(plan.parts, plan.cols, async (tensor, first, count, row) => {
         const rows = await source.rows(tensor, first, count);
-        await write(file, rows, plan.region.offset + row * plan.cols * 4);
+        await write(rows, plan.region.offset + row * plan.cols * 4);
       });
     case "q8":
       return eachChunk(plan.parts, plan.cols, async (tensor, first, count, row) => {
         const rows = await source.q8(tensor, first, count);
         const block = (row * plan.cols) / Q8_BLOCK;
-        await write(file, rows.bytes, plan.region.offset + row * plan.cols);
-        await write(file, rows.scales, plan.scales.offset + block * 4);
-        await write(file, rows.zeros, plan.zeros.offset + block);
+        await write(rows.bytes, plan.region.offset + row * plan.cols);
+        await write(rows.scales, plan.scales.offset + block * 4);
+        await write(rows.zeros, plan.zeros.offset + block);
       });
   }
 }
@@ -82,7 +89,7 @@ async function eachChunk(
   }
 }
 
-async function write(
+async function writeAt(
   file: FileHandle,
   values: Float32Array | Uint8Array,
   offset: number,

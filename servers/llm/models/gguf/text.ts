@@ -40,6 +40,7 @@ export function modelText(header: GgufHeader): ModelText {
     );
   }
   const tokens = meta.texts("tokenizer.ggml.tokens");
+  checkUnique(meta, tokens);
   const types = tokenTypes(meta, tokens.length);
   const template = "tokenizer.chat_template";
   return {
@@ -55,6 +56,18 @@ export function modelText(header: GgufHeader): ModelText {
       pre: preTokenizer(meta),
     }),
   };
+}
+
+function checkUnique(meta: Metadata, tokens: readonly string[]): void {
+  const seen = new Map<string, number>();
+  for (const [id, token] of tokens.entries()) {
+    const first = seen.get(token);
+    if (first !== undefined) {
+      const why = `vocabulary mismatch: ${first} and ${id} are both ${JSON.stringify(token)}`;
+      throw meta.unusable("tokenizer.ggml.tokens", why);
+    }
+    seen.set(token, id);
+  }
 }
 
 function preTokenizer(meta: Metadata): string {
