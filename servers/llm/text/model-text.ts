@@ -1,0 +1,83 @@
+/** The text side of one compiled model, in whichever thread it runs. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ContixError } from "../../../proto/errno.js";
+import type { ChatTail } from "../../../proto/gen/contix/driver/v1/llm.js";
+import type { Message } from "../../../proto/gen/contix/v1/calls.js";
+import { COMPILED_FILES, type CompiledModel, readCompiled } from "../models/compiled.js";
+import { ChatEncoder, type ChatOptions } from "./chat.js";
+import { ChatTemplate } from "./template.js";
+import type { TokenBytes } from "./token-bytes.js";
+import { Tokenizer } from "./tokenizer.js";
+import { readVocabulary, type Vocabulary } from "./vocabulary.js";
+
+export interface EncodeTextOptions {
+  /** Recognize special tokens in the text. */
+  readonly special: boolean;
+  /** At the start of a context: add what the model puts there. */
+  readonly start: boolean;
+}
+
+/** Everything about a model's text that needs its tokenizer. */
+export class ModelText {
+  readonly tokenBytes: TokenBytes;
+  readonly #tokenizer: Tokenizer;
+  readonly #chat: ChatEncoder | undefined;
+  /** What a context starts with; null: nothing. */
+  readonly #bosId: number | null;
+  readonly #name: string;
+
+  constructor(model: CompiledModel, vocabulary: Vocabulary) {
+    this.#name = model.name;
+    this.#bosId = model.addBos ? model.bosId : null;
+    this.tokenBytes = vocabulary.tokenBytes;
+    this.#tokenizer = new Tokenizer(vocabulary);
+    this.#chat = this.#chatEncoder(model, vocabulary);
+  }
+
+  /** The text side of the compiled model in `dir`; EMODEL when that is none. */
+  static async open(dir: string): Promise<ModelText> {
+    const model = await readCompiled(dir);
+    const path = join(dir, COMPILED_FILES.tokenizer);
+    const source = await readFile(path, "utf8");
+    try {
+      return new ModelText(model, readVocabulary(JSON.parse(source)));
+    } catch (cause) {
+      if (cause instanceof ContixError) throw cause;
+      throw new ContixError("EMODEL", `${path} is not JSON`, { cause });
+    }
+  }
+
+  encode(text: string, { special, start }: EncodeTextOptions): number[] {
+    const tokens = this.#tokenizer.encode(text, { special });
+    return start && this.#bosId !== null ? [this.#bosId, ...tokens] : tokens;
+  }
+
+  /** Throws EMODEL when the model has no chat template; see ChatEncoder. */
+  encodeChat(messages: readonly Message[], tail: ChatTail, options: ChatOptions): number[] {
+    if (this.#chat === undefined) {
+      throw new ContixError(
+        "EMODEL",
+        `model ${this.#name} has no chat template; generate from a prompt, or use a chat model`,
+        { argument: "chat" },
+      );
+    }
+    return this.#chat.encode(messages, tail, options);
+  }
+
+  #chatEncoder(model: CompiledModel, { added }: Vocabulary): ChatEncoder | undefined {
+    if (model.chatTemplate === null) return undefined;
+    const text = (id: number | null | undefined): string =>
+      added.find((token) => token.id === id)?.content ?? "";
+    return new ChatEncoder({
+      template: new ChatTemplate(model.chatTemplate, {
+        bos_token: text(model.bosId),
+        eos_token: text(model.eosIds[0]),
+      }),
+      tokenizer: this.#tokenizer,
+      special: added.filter(({ special }) => special).map(({ content }) => content),
+      eosIds: model.eosIds,
+      bosId: this.#bosId,
+    });
+  }
+}
