@@ -148,9 +148,10 @@ export async function startDriver(entry: string, open: Open): Promise<BareDriver
         await end(child, ended);
       },
     };
-  } catch (error) {
+  } catch (cause) {
     await end(child, ended);
-    throw error;
+    const why = cause instanceof Error ? cause.message : cause;
+    throw new Error(`${entry} did not get ready: ${why} (see its log above)`, { cause });
   }
 }
 

@@ -49,7 +49,8 @@ async function lockedVersion(): Promise<string> {
 /** The version that is there; npm writes the file last, so a broken install has none. */
 async function installedVersion(): Promise<string | undefined> {
   const path = inCheckout("bench", "peers", "node_modules", ".package-lock.json");
-  const Lock = z.object({ packages: z.record(z.string(), z.object({ version: z.string() })) });
+  const Installed = z.object({ version: z.string().optional() });
+  const Lock = z.object({ packages: z.record(z.string(), Installed) });
   const text = await readFile(path, "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
   const lock = Lock.safeParse(JSON.parse(text));
