@@ -77,7 +77,17 @@ export function loadOrt(): OrtFunctions {
   return loaded;
 }
 
+/**
+ * The tiled attention of this version breaks law 2: it cuts a chunk into tiles of rows, and
+ * the last row of a chunk of k tiles and one token, alone in its tile, gets other bits than
+ * the same row in another chunk. Its tiles depend on the size of the L2 cache, and beyond
+ * as many threads as heads, its decode on who else runs. The plain path does none of this,
+ * at the same speed. Read when a session is made.
+ */
+const PLAIN_ATTENTION = { name: "ORT_GQA_DISABLE_FLASH_ATTENTION", value: "1" } as const;
+
 function load(path: string): OrtFunctions {
+  process.env[PLAIN_ATTENTION.name] = PLAIN_ATTENTION.value;
   // ONNX Runtime's own frames must fit koffi's stacks, which are small by default.
   koffi.config({
     sync_stack_size: 8 << 20,
