@@ -1,0 +1,150 @@
+/**
+ * What the fake model would say: next-token logits as a pure function of the seed and of
+ * everything that is in a slot, in constant time a token.
+ *
+ * Of each position it keeps a hash of all tokens up to there (and of how each came in:
+ * given or generated), where the word there began, and how many words were generated. The
+ * hash at a word's beginning chooses three words that may come; the first letter decides
+ * which of them it is; the rest of the word follows. So greedy text is words and
+ * sentences, another seed of sampling soon tells another story, and a wrong token or a
+ * lost one anywhere in the history changes all that follows.
+ */
+import { END_OF_TEXT, TURN_END, VOCAB } from "./vocabulary.js";
+import { WORD_LIST } from "./words.js";
+
+const SPACE = 0x20;
+const NEWLINE = 0x0a;
+const COMMA = 0x2c;
+const PERIOD = 0x2e;
+
+/** Logits of the words' first letters, of the letter that must come, of the end, of what never comes. */
+const CHOICES = [12, 11.3, 10.6];
+const SURE = 12;
+const END = 30;
+const NEVER = -20;
+
+/** Any other visible character: below this, and different in each state. */
+const NOISE = 2;
+const NOISE_STATES = 4096;
+
+/** The history of one slot. */
+interface History {
+  readonly tokens: Uint16Array;
+  readonly hashes: Uint32Array;
+  /** Where the word at a position began, or, after a space, where the next one begins. */
+  readonly wordStarts: Uint32Array;
+  /** Words generated since the last given token. */
+  readonly words: Uint32Array;
+}
+
+export class Story {
+  readonly #slots: readonly History[];
+  readonly #first: number;
+  /** No answer is shorter than this; then each word may be the last. */
+  readonly #leastWords: number;
+  readonly #endChance: number;
+  readonly #noise: Float32Array;
+
+  /** `words`: of an answer, on average. */
+  constructor(seed: number, words: number, slots: number, slotTokens: number) {
+    this.#slots = Array.from({ length: slots }, () => ({
+      tokens: new Uint16Array(slotTokens),
+      hashes: new Uint32Array(slotTokens),
+      wordStarts: new Uint32Array(slotTokens),
+      words: new Uint32Array(slotTokens),
+    }));
+    this.#first = mix(Math.floor(seed) >>> 0, Math.floor(seed / 2 ** 32) >>> 0);
+    this.#leastWords = Math.floor(words / 4);
+    this.#endChance = 1 / Math.max(1, words - this.#leastWords);
+    this.#noise = Float32Array.from(
+      { length: NOISE_STATES + VOCAB },
+      (_, i) => (mix(this.#first, i) / 2 ** 32) * NOISE,
+    );
+  }
+
+  /** Puts `token` at `position` of `slot`; what was there and after it is forgotten. */
+  enter(slot: number, position: number, token: number, given: boolean): void {
+    const history = this.#slot(slot);
+    const { tokens, hashes, wordStarts, words } = history;
+    const before = position === 0 ? this.#first : (hashes[position - 1] ?? 0);
+    const start = position === 0 ? 0 : (wordStarts[position - 1] ?? 0);
+    const count = position === 0 ? 0 : (words[position - 1] ?? 0);
+    const ends = token === SPACE || token === NEWLINE || token >= END_OF_TEXT;
+    tokens[position] = token;
+    hashes[position] = mix(before, token * 2 + (given ? 1 : 0));
+    wordStarts[position] = ends ? position + 1 : start;
+    words[position] = given ? 0 : count + (ends && start < position ? 1 : 0);
+  }
+
+  copy(from: number, to: number, tokens: number): void {
+    const source = this.#slot(from);
+    const target = this.#slot(to);
+    for (const part of ["tokens", "hashes", "wordStarts", "words"] as const) {
+      target[part].set(source[part].subarray(0, tokens));
+    }
+  }
+
+  /** The logits [VOCAB] of what follows the first `length` tokens of `slot` (1 or more), to `out`. */
+  predict(slot: number, length: number, out: Float32Array): void {
+    const { tokens, hashes, wordStarts, words } = this.#slot(slot);
+    const state = (hashes[length - 1] ?? 0) % NOISE_STATES;
+    out.set(this.#noise.subarray(state, state + VOCAB));
+    out.fill(NEVER, 0, SPACE);
+    out.fill(NEVER, 0x7f);
+
+    const start = wordStarts[length - 1] ?? 0;
+    const chosen = start === 0 ? this.#first : (hashes[start - 1] ?? 0);
+    const options = CHOICES.map((_, i) => written(chosen, i, beginsSentence(tokens, start)));
+    if (start === length) {
+      if (this.#ends(chosen, words[length - 1] ?? 0)) out[TURN_END] = END;
+      for (const [i, word] of [...options.entries()].reverse())
+        out[word[0] ?? SPACE] = CHOICES[i] ?? 0;
+    } else {
+      const said = tokens.subarray(start, length);
+      const word = options.find((option) => option[0] === said[0]);
+      out[nextByte(word, said)] = SURE;
+    }
+  }
+
+  #ends(chosen: number, words: number): boolean {
+    return words >= this.#leastWords && mix(chosen, 101) / 2 ** 32 < this.#endChance;
+  }
+
+  #slot(index: number): History {
+    const history = this.#slots[index];
+    if (history === undefined) throw new RangeError(`no slot ${index}`);
+    return history;
+  }
+}
+
+/** What follows `said` in `word`; a space after it, and where it was left. */
+function nextByte(word: Uint8Array | undefined, said: Uint16Array): number {
+  if (word === undefined || said.some((byte, i) => byte !== word[i])) return SPACE;
+  return word[said.length] ?? SPACE;
+}
+
+/** A sentence begins after a full stop and a space, or where no text is before. */
+function beginsSentence(tokens: Uint16Array, start: number): boolean {
+  const last = start === 0 ? NEWLINE : tokens[start - 1];
+  return last !== SPACE || tokens[start - 2] === PERIOD;
+}
+
+/** The bytes of the word that `hash` chooses, as it stands in a sentence. */
+function written(hash: number, choice: number, capital: boolean): Uint8Array {
+  const pick = mix(hash, choice);
+  const word = WORD_LIST[pick % WORD_LIST.length] ?? new Uint8Array(0);
+  const first = word[0] ?? 0;
+  const mark = (pick >>> 16) % 16;
+  const tail = mark < 2 && !capital ? [PERIOD] : mark === 2 ? [COMMA] : [];
+  const bytes = Uint8Array.from([...word, ...tail]);
+  if (capital && first >= 0x61 && first <= 0x7a) bytes[0] = first - 0x20;
+  return bytes;
+}
+
+/** Two uint32 to one (the finalizer of MurmurHash3 over their combination). */
+function mix(a: number, b: number): number {
+  let x = (Math.imul(a ^ (a >>> 15), 0x2c1b3c6d) + Math.imul(b, 0x9e3779b1) + 0x7f4a7c15) | 0;
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  return (x ^ (x >>> 16)) >>> 0;
+}
