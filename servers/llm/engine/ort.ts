@@ -23,7 +23,8 @@ const FLOAT = 1;
 const INT32 = 6;
 const INT64 = 7;
 
-const LOG_ERRORS = 3;
+/** ORT_LOGGING_LEVEL_FATAL: what fails is said by its status. */
+const QUIET = 4;
 const DEVICE_ALLOCATOR = 0;
 const DEFAULT_MEMORY = 0;
 
@@ -114,7 +115,7 @@ class Native {
 const shared: { environment?: Native; memory?: Native } = {};
 
 function environment(): Native {
-  shared.environment ??= new Native("releaseEnv", make("createEnv", LOG_ERRORS, "contix"));
+  shared.environment ??= new Native("releaseEnv", make("createEnv", QUIET, "contix"));
   return shared.environment;
 }
 
@@ -185,7 +186,7 @@ export class Session extends Native {
   static async open(path: string, options: SessionOptions): Promise<Session> {
     const native = new Native("releaseSessionOptions", make("createSessionOptions"));
     try {
-      call("setSessionLogSeverityLevel", native.address, LOG_ERRORS);
+      call("setSessionLogSeverityLevel", native.address, QUIET);
       call("setSessionGraphOptimizationLevel", native.address, ALL_OPTIMIZATIONS);
       call("setIntraOpNumThreads", native.address, options.threads);
       for (const [key, value] of Object.entries(options.config ?? {})) {
