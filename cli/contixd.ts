@@ -57,19 +57,17 @@ async function main(): Promise<void> {
     process.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
     return;
   }
-  const daemon = await boot(config, await driverCommand(config));
+  const booting = boot(config, await driverCommand(config));
   let stopping = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
-      // A second signal does not wait for anybody.
+      // A second signal does not wait for anybody; a first one during the boot waits for its end.
       if (stopping) process.exit(1);
       stopping = true;
-      daemon.stop().then(
-        () => process.exit(0),
-        (error: unknown) => fail(error),
-      );
+      booting.then((daemon) => daemon.stop()).then(() => process.exit(0), fail);
     });
   }
+  await booting;
 }
 
 function fail(error: unknown): void {

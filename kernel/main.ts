@@ -5,7 +5,7 @@ import { tokenHash } from "./cap/tokens.js";
 import { systemClock, systemRandomness } from "./clock.js";
 import type { Config } from "./config.js";
 import { Authenticator } from "./doors/authenticate.js";
-import { type GrpcDoor, openGrpcDoor } from "./doors/grpc.js";
+import { type GrpcDoor, makeDirectory, openGrpcDoor } from "./doors/grpc.js";
 import { LlmDriver } from "./drivers/llm.js";
 import { type Home, openHome } from "./home.js";
 import { Mailboxes } from "./ipc/mailboxes.js";
@@ -48,14 +48,18 @@ export async function boot(config: Config, driverCommand: DriverCommand): Promis
   const home = await openHome(config.home, systemRandomness); // the home, for us alone
   try {
     const driver = openDriver(config, driverCommand, log); // the LLM driver, in a process of its own
-    const engine = await driver.start();
+    const starting = driver.start();
+    const directory = makeDirectory(); // health and reflection, while the driver loads
+    const engine = await starting;
     const kernel = assemble(config, log, driver, engine); // state, policy, books
     const wanted = [`unix://${home.socket}`, ...(config.listen === "" ? [] : [config.listen])];
     const auth = new Authenticator(kernel, tokenHash(home.adminToken)); // who may
-    const door = await openGrpcDoor(kernel, auth, wanted).catch(async (error: unknown) => {
-      await driver.stop();
-      throw error;
-    }); // the way in
+    const door = await openGrpcDoor(kernel, auth, directory, wanted).catch(
+      async (error: unknown) => {
+        await driver.stop();
+        throw error;
+      },
+    ); // the way in
     const { addresses } = door;
     kernel.loop.start((error) => broken(log, error)); // the loop
     door.serving(true); // open

@@ -11,6 +11,9 @@ import { Malformed } from "./strict.js";
 /** How long a stream may stay without its hello, microseconds. */
 const HELLO_US = 5_000_000;
 
+/** How long after a stream's end it may still turn out to be broken, microseconds. */
+const END_US = 50_000;
+
 type Stream = ServerDuplexStream<ClientFrame | Malformed, ServerFrame>;
 
 export function attachStream(kernel: Kernel, auth: Authenticator, stream: Stream): void {
@@ -67,13 +70,19 @@ export function attachStream(kernel: Kernel, auth: Authenticator, stream: Stream
       if (pid === undefined) end();
     }
   });
+  let cancelLeft = (): void => {};
   stream.on("end", () => {
-    if (pid !== undefined) kernel.procs.left(pid, port);
-    end();
+    // A stream that breaks ends first and is cancelled a moment later: wait and see which it is.
+    cancelLeft = kernel.clock.after(END_US, () => {
+      if (pid !== undefined) kernel.procs.left(pid, port);
+      end();
+    });
   });
   const lost = (): void => {
+    if (ended) return;
     ended = true;
     cancelHello();
+    cancelLeft();
     if (pid !== undefined) kernel.procs.lost(pid, port);
   };
   stream.on("cancelled", lost);

@@ -24,10 +24,27 @@ export interface GrpcDoor {
   close(): Promise<void>;
 }
 
+/** What tells strangers about the door. Slow to make, so made while the driver loads. */
+export interface Directory {
+  readonly health: HealthImplementation;
+  readonly reflection: ReflectionService;
+}
+
+export function makeDirectory(): Directory {
+  const set = readFileSync(new URL("../../proto/gen/contix.binpb", import.meta.url));
+  return {
+    health: new HealthImplementation({ "": "NOT_SERVING", [SERVICE]: "NOT_SERVING" }),
+    reflection: new ReflectionService(loadFileDescriptorSetFromBuffer(set), {
+      services: [SERVICE],
+    }),
+  };
+}
+
 /** Opens the door on each address ("unix:///path", "127.0.0.1:7777"). EADDRINUSE when one is taken. */
 export async function openGrpcDoor(
   kernel: Kernel,
   auth: Authenticator,
+  { health, reflection }: Directory,
   addresses: readonly string[],
 ): Promise<GrpcDoor> {
   const server = new Server({
@@ -52,9 +69,8 @@ export async function openGrpcDoor(
         unaryCall(kernel, auth, request, answer),
     },
   );
-  const health = new HealthImplementation({ "": "NOT_SERVING", [SERVICE]: "NOT_SERVING" });
   health.addToServer(server);
-  reflection().addToServer(server);
+  reflection.addToServer(server);
   const bound: string[] = [];
   for (const address of addresses) bound.push(await bind(server, address));
   return {
@@ -69,11 +85,6 @@ export async function openGrpcDoor(
         kernel.clock.after(500_000, () => server.forceShutdown());
       }),
   };
-}
-
-function reflection(): ReflectionService {
-  const set = readFileSync(new URL("../../proto/gen/contix.binpb", import.meta.url));
-  return new ReflectionService(loadFileDescriptorSetFromBuffer(set), { services: [SERVICE] });
 }
 
 /** Listens on the address; resolves with it, its port filled in. */
