@@ -151,7 +151,9 @@ function report(error: unknown, named: string | undefined): number {
     const known = COMMANDS.some((entry) => entry.name === named);
     const help = known ? `contix ${named} --help` : "contix --help";
     const said = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-    remark(`contix: ${said.replace(/\.$/, "")}; see \`${help}\``);
+    remark(
+      `contix: ${said.replace(" is invalid. ", " is wrong: ").replace(/\.$/, "")}; see \`${help}\``,
+    );
     return EXIT_USAGE;
   }
   const code = exitCodeOf(error);

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import { finish, placeOf, whole } from "../command.js";
 import { stopDaemon } from "../daemon.js";
-import { CliError } from "../errors.js";
 import { runningDaemon } from "../home.js";
 import { print, printJson } from "../terminal.js";
 
@@ -25,7 +24,12 @@ export function registerDown(program: Command): void {
 
 async function down(home: string, options: Options): Promise<void> {
   const record = await runningDaemon(home);
-  if (record === undefined) throw new CliError(`no daemon runs on ${home}: nothing to stop`);
+  if (record === undefined) {
+    // What was asked for is so already: no failure, as with a second `contix up`.
+    if (options.json === true) printJson({ pid: null, how: "none" });
+    else print(`no daemon runs on ${home}`);
+    return;
+  }
   const how = await stopDaemon(home, record, {
     timeoutMs: options.timeout * 1000,
     force: options.force === true,
