@@ -37,13 +37,16 @@ async function begin(): Promise<Context> {
 
 async function answer(message: string, again = false): Promise<void> {
   answering = new AbortController();
-  const generation = ctx.chat(message, { signal: answering.signal });
+  // A quarter of the window an answer: some turns fit before it is full.
+  const maxTokens = Math.floor(ctx.window / 4);
+  const { signal } = answering;
+  const generation = ctx.chat(message, { maxTokens, temperature: 0.3, topP: 0.9, signal });
   try {
     for await (const text of generation) process.stdout.write(text);
     console.log();
     usage = (await generation).usage;
   } catch (error) {
-    if (answering.signal.aborted) console.log(" (stopped)");
+    if (signal.aborted) console.log(" (stopped)");
     else if (!(error instanceof SyscallError)) throw error;
     else if (error.code === "ENOMEM" && !again) await afresh(message);
     else console.log(error.message);

@@ -6,10 +6,14 @@
  *   contix run agents/summarize.ts FILE
  */
 import { readFile } from "node:fs/promises";
-import { connect } from "contix";
+import { connect, type Message } from "contix";
 
 /** Chunks that are summarized at the same time. */
 const IN_FLIGHT = 4;
+
+/** Worded as small models were taught it; larger ones understand it as well. */
+const INSTRUCTION =
+  "Provide a concise, objective summary of the input text in up to three sentences, focusing on key actions and intentions.";
 
 const [file] = process.argv.slice(2);
 if (file === undefined) {
@@ -24,8 +28,9 @@ if (text === "") {
 
 await using os = await connect();
 const { window } = await os.llm.model();
+const room = window - (await os.llm.tokenize(INSTRUCTION)).length;
 /** Tokens of one chunk and of its summary: at each level at most half of the text is left. */
-const chunkTokens = Math.min(800, Math.floor(window / 2));
+const chunkTokens = Math.min(500, Math.floor(room / 2));
 const summaryTokens = Math.min(90, Math.floor(chunkTokens / 4));
 
 console.log(await summarize(text));
@@ -46,10 +51,14 @@ async function summarize(whole: string): Promise<string> {
 }
 
 async function summarizeChunk(chunk: string): Promise<string> {
-  const { text, finish } = await os.llm.chat(`Summarize this text in two sentences.\n\n${chunk}`, {
+  const messages: Message[] = [
+    { role: "system", content: INSTRUCTION },
+    { role: "user", content: chunk },
+  ];
+  const { text, finish } = await os.llm.chat(messages, {
     maxTokens: summaryTokens,
     temperature: 0,
-    repetitionPenalty: 1.1,
+    presencePenalty: 0.5,
     retries: 10,
   });
   // Where the limit of tokens cut a sentence off, the sentence is left out.

@@ -24,7 +24,10 @@ const INSTRUCTION =
   "You answer customers of a lamp shop. Use only the facts you are given. Answer in one or two sentences.";
 
 interface Entry {
+  /** The entry's own question. */
+  readonly title: string;
   readonly text: string;
+  readonly tokens: number;
   readonly words: ReadonlySet<string>;
 }
 
@@ -45,9 +48,10 @@ if (folder === undefined) {
   console.error("usage: support FOLDER [FILE | --mailbox]");
   process.exit(2);
 }
-const entries = await readEntries(folder);
 
 await using os = await connect();
+const { window } = await os.llm.model();
+const entries = await readEntries(folder);
 const customers = new Map<string, Customer>();
 for await (const question of source === "--mailbox" ? fromMailbox() : fromLines(source)) {
   const customer = await find(question.customer);
@@ -95,18 +99,23 @@ async function begin(): Promise<Context> {
 
 /** Answers and replies; what goes wrong is said and ends nothing but this answer. */
 async function serve(customer: Customer, question: Question): Promise<void> {
+  const found = relevant(question.text);
+  const facts = found.map(({ text }) => `${text}\n\n`).join("");
   try {
-    await question.reply(await answer(customer, question.text));
+    const answer = await chat(customer, `${facts}Customer: ${question.text}`);
+    const source = found[0] === undefined ? "" : ` [FAQ: ${found[0].title}]`;
+    await question.reply(`${answer}${source}`);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     console.error(`support: no answer for ${question.customer}: ${error.message}`);
+    await question.reply("Sorry, we can not answer that.");
   }
 }
 
-async function answer(customer: Customer, question: string): Promise<string> {
-  const facts = relevant(question).map(({ text }) => text);
-  const prompt = `${facts.join("\n\n")}\n\nCustomer: ${question}`;
-  const options = { maxTokens: 80, temperature: 0, retries: 10 };
+async function chat(customer: Customer, prompt: string): Promise<string> {
+  // Small models like to go on with a question of their own.
+  const stop = ["\n\n", "Customer:"];
+  const options = { maxTokens: 80, temperature: 0, stop, retries: 10 };
   try {
     return (await customer.ctx.chat(prompt, options)).text.trim();
   } catch (error) {
@@ -129,13 +138,22 @@ function relevant(question: string): Entry[] {
     return { entry, score };
   });
   const found = scored.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
-  return found.slice(0, ENTRIES).map(({ entry }) => entry);
+  let room = window / 2;
+  return found.slice(0, ENTRIES).flatMap(({ entry }) => {
+    room -= entry.tokens;
+    return room < 0 ? [] : [entry];
+  });
 }
 
 async function readEntries(path: string): Promise<Entry[]> {
   const names = (await readdir(path)).filter((name) => /\.(txt|md)$/.test(name)).sort();
-  const texts = await Promise.all(names.map((name) => readFile(join(path, name), "utf8")));
-  return texts.map((text) => ({ text: text.trim(), words: toWords(text) }));
+  const read = async (name: string): Promise<Entry> => {
+    const text = (await readFile(join(path, name), "utf8")).trim();
+    const [title = ""] = text.split("\n");
+    const tokens = (await os.llm.tokenize(text)).length;
+    return { title, text, tokens, words: toWords(text) };
+  };
+  return Promise.all(names.map(read));
 }
 
 /** The words of a text, without their commonest endings. */

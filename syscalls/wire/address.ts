@@ -17,10 +17,9 @@ interface Wanted {
 }
 
 /** What every lost-daemon message ends with: the way out. */
-export function noDaemon(address: string, cause: unknown): ConnectionError {
-  return new ConnectionError(address, `no daemon at ${address}: start one with \`contix up\``, {
-    cause,
-  });
+export function noDaemon(address: string, options?: ErrorOptions): ConnectionError {
+  const message = `no daemon at ${address}: start one with \`contix up\``;
+  return new ConnectionError(address, message, options);
 }
 
 /**
@@ -46,7 +45,7 @@ async function adminToken(home: string, address: string, atHome: boolean): Promi
     return (await readFile(join(home, "admin.token"), "utf8")).trim();
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT" && atHome) throw noDaemon(address, cause);
+    if (code === "ENOENT" && atHome) throw noDaemon(address);
     throw new ConnectionError(address, `no token for ${address} (set CONTIX_TOKEN): ${message}`, {
       cause,
     });

@@ -147,7 +147,7 @@ function refusal(address: string, end: StatusObject): Error {
     return new SyscallError("EACCES", end.details);
   }
   const cause: Partial<ServiceError> = Object.assign(new Error(end.details), { code: end.code });
-  if (end.code === status.UNAVAILABLE) return noDaemon(address, cause);
+  if (end.code === status.UNAVAILABLE) return noDaemon(address, { cause });
   return new ConnectionError(address, `${address} speaks no ABI of ours: ${end.details}`, {
     cause,
   });
