@@ -21,6 +21,7 @@ export class ProgressView implements Disposable {
   readonly #now: () => number;
   #bar: SingleBar | undefined;
   #phase: Progress["phase"] | undefined;
+  #whole = false;
   #lineAt = 0;
 
   constructor(name: string, now: () => number = () => performance.now()) {
@@ -36,28 +37,34 @@ export class ProgressView implements Disposable {
 
   update(progress: Progress): void {
     if (progress.phase !== this.#phase) this.#begin(progress);
-    if (this.#bar) this.#bar.update(progress.done, { done: bytes(progress.done) });
+    if (this.#whole) return;
+    if (this.#live) this.#draw(progress);
     else this.#line(progress);
-    if (progress.done >= progress.total) this.#end();
+    this.#whole = progress.done >= progress.total;
+    if (this.#whole) this.#end();
   }
 
   [Symbol.dispose](): void {
     this.#end();
   }
 
-  #begin(progress: Progress): void {
+  #begin({ phase, total }: Progress): void {
     this.#end();
-    this.#phase = progress.phase;
+    this.#phase = phase;
+    this.#whole = false;
     this.#lineAt = this.#now();
-    const title = `${DOING[progress.phase]} ${this.#name}`;
-    if (this.#live) this.#draw(title, progress.total);
-    else remark(`${title}: ${bytes(progress.total)}`);
+    if (!this.#live) remark(`${DOING[phase]} ${this.#name}: ${bytes(total)}`);
   }
 
-  #draw(title: string, total: number): void {
-    const format = `${title} ${err.cyan("{bar}")} {percentage}% {done} of {total_} {eta_formatted}`;
-    this.#bar = new SingleBar({ format, hideCursor: true, barsize: 24 }, Presets.shades_classic);
-    this.#bar.start(total, 0, { done: bytes(0), total_: bytes(total) });
+  #draw({ phase, done, total }: Progress): void {
+    const figures = { done: bytes(done), of: bytes(total) };
+    if (!this.#bar) {
+      const title = `${DOING[phase]} ${this.#name}`;
+      const format = `${title} ${err.cyan("{bar}")} {percentage}% {done} of {of} {eta_formatted}`;
+      this.#bar = new SingleBar({ format, hideCursor: true, barsize: 24 }, Presets.shades_classic);
+      this.#bar.start(total, done, figures);
+    }
+    this.#bar.update(done, figures);
   }
 
   /** Without a terminal: a line every few seconds. */
@@ -70,6 +77,5 @@ export class ProgressView implements Disposable {
   #end(): void {
     this.#bar?.stop();
     this.#bar = undefined;
-    this.#phase = undefined;
   }
 }

@@ -1,0 +1,67 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { compile } from "./compile.js";
+import { GGML_TYPES, unpackToQ8 } from "./gguf/types.js";
+import { buildLlamaGraph, GRAPH_VERSION } from "./graph.js";
+import { pack, TYPE, type TypeName } from "./testing/pack.js";
+import { TINY_SHAPE, tinyInput } from "./tiny.js";
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "contix-compile-"));
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+/** What a graph version means, in bytes: the rotary tables left out, which are Math's. */
+const BYTES: Readonly<Record<number, Readonly<Record<"q8" | "fp32" | "types", string>>>> = {
+  1: {
+    q8: "a655b1f5a7ee0ad762e55377c441e7bd4f1507842b4cc21af0b4c629cef0e176",
+    fp32: "3b20cf4b1d0b614d31f61327f587fd676edcb3d3f35e665166ccb9bcccf00fb5",
+    types: "f32b08c9f82f60c4ea75e51ca17974a520957fb3aa0df278d325a30d72eafcea",
+  },
+};
+
+it("makes the bytes of its graph version; for other bytes raise GRAPH_VERSION", async () => {
+  for (const recipe of ["q8", "fp32"] as const) {
+    const compiled = await compile(dir, tinyInput({ recipe }));
+    const { plan } = buildLlamaGraph(TINY_SHAPE, recipe);
+    const rotary = plan.flatMap(({ kind, region }) => (kind === "rotary" ? [region] : []));
+    const end = Math.max(...rotary.map(({ offset, length }) => offset + length));
+    const weights = await readFile(join(compiled, "weights.bin"));
+    const hash = createHash("sha256")
+      .update(await readFile(join(compiled, "model.onnx")))
+      .update(weights.subarray(end));
+    expect(hash.digest("hex")).toBe(BYTES[GRAPH_VERSION]?.[recipe]);
+  }
+});
+
+it("makes the bytes of its graph version from every tensor type", async () => {
+  const rows = await tinyInput().source.rows("blk.0.attn_q.weight", 0, 8);
+  const hash = createHash("sha256");
+  for (const [name, id] of Object.entries(TYPE)) {
+    const type = GGML_TYPES.get(id);
+    if (!type) throw new Error(name);
+    const q8 = unpackToQ8(type, pack(name as TypeName, rows));
+    hash.update(q8.bytes).update(new Uint8Array(q8.scales.buffer)).update(q8.zeros);
+  }
+  expect(hash.digest("hex")).toBe(BYTES[GRAPH_VERSION]?.types);
+});
+
+it("reports progress up to the whole, and stops when it is told to", async () => {
+  const seen: number[] = [];
+  let total = 0;
+  const onProgress = (done: number, of: number) => {
+    seen.push(done);
+    total = of;
+  };
+  await compile(dir, tinyInput({ seed: 7 }), { onProgress });
+  expect(seen.at(-1)).toBe(total);
+  expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  const signal = AbortSignal.abort();
+  await expect(compile(dir, tinyInput({ seed: 8 }), { signal })).rejects.toMatchObject({
+    name: "AbortError",
+  });
+});
