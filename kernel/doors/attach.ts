@@ -20,7 +20,9 @@ export function attachStream(kernel: Kernel, auth: Authenticator, stream: Stream
   let pid: bigint | undefined;
   let ended = false;
   const send = (frame: NonNullable<ServerFrame["frame"]>): void => {
-    if (!ended && stream.writable) stream.write({ frame });
+    if (ended || !stream.writable) return;
+    // Whoever does not read his answers is not read either, until he has caught up.
+    if (!stream.write({ frame })) stream.pause();
   };
   const end = (): void => {
     ended = true;
@@ -70,6 +72,7 @@ export function attachStream(kernel: Kernel, auth: Authenticator, stream: Stream
       if (pid === undefined) end();
     }
   });
+  stream.on("drain", () => stream.resume());
   let cancelLeft = (): void => {};
   stream.on("end", () => {
     // A stream that breaks ends first and is cancelled a moment later: wait and see which it is.

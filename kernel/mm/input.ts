@@ -33,11 +33,13 @@ export async function tokenizeInput(
   }
   if (input.$case === "chat") {
     checkMessages(kernel, input.value.messages);
+    for (const { content } of input.value.messages) checkTextFits(kernel, content);
     const tokens = await chatTokens(kernel, context, input.value.messages, false);
     return { tokens, tail: "closed" };
   }
   const start = context.tail === "empty";
   if (input.value === "") return { tokens: [], tail: context.tail };
+  checkTextFits(kernel, input.value);
   const what = { $case: "encode" as const, value: { text: input.value, special: false, start } };
   return { tokens: await kernel.driver.text(what), tail: "text" };
 }
@@ -91,6 +93,16 @@ function checkMessages(kernel: Kernel, messages: readonly { role: string }[]): v
       argument: "role",
     });
   }
+}
+
+/** No token stands for more characters than this: a longer text need not be tokenized to be refused. */
+const TOKEN_CHARACTERS = 256;
+
+function checkTextFits(kernel: Kernel, text: string): void {
+  const window = kernel.engine.slotTokens;
+  if (text.length <= window * TOKEN_CHARACTERS) return;
+  const what = `a text of ${text.length} characters is over the window, which holds ${window} tokens`;
+  throw new ContixError("ENOMEM", what, { argument: "input" });
 }
 
 /** ENOMEM, with both numbers, when `tokens` more would leave no room for an answer. */

@@ -5,7 +5,8 @@
 import { expect } from "vitest";
 import { Executor } from "../../servers/llm/engine/executor.js";
 import type { DecodeRow, Model, ModelInfo } from "../../servers/llm/engine/model.js";
-import type { Detokenizer } from "../../servers/llm/text/server.js";
+import { OnnxModel } from "../../servers/llm/engine/onnx-model.js";
+import { type Detokenizer, openTextServer } from "../../servers/llm/text/server.js";
 import { RandomKernel } from "./law2-kernel.js";
 import { type Answer, Dice, type Story, type Turn } from "./law2-story.js";
 
@@ -167,4 +168,50 @@ export function expectSame(
       expect(got[i]?.[j], where).toEqual(want[i]?.[j]);
     });
   });
+}
+
+/** What LAW2_SEED asks for again, or another each time. */
+export function lawSeed(): number {
+  return Number(process.env.LAW2_SEED ?? Math.floor(Math.random() * 2 ** 31));
+}
+
+export interface Proof extends Omit<StoryOptions, "count" | "source"> {
+  readonly seed: number;
+  /** A text or tokens, pieces of which are the prompts. */
+  readonly source: string | readonly number[];
+  readonly slotTokens: number;
+}
+
+/**
+ * The whole law on the compiled model in `dir`: 64 stories alone, then together under
+ * schedules of dice with others that are cancelled, by one thread and by two.
+ */
+export async function proveLaw2(dir: string, { seed, slotTokens, ...proof }: Proof): Promise<void> {
+  const text = await openTextServer(dir);
+  const detokenizer = () => text.detokenizer();
+  const withModel = async <T>(threads: number, use: (subject: Subject) => Promise<T>) => {
+    const model = await OnnxModel.open(dir, { slots: 16, slotTokens, threads });
+    try {
+      return await use({ model, detokenizer });
+    } finally {
+      await model.close();
+    }
+  };
+  try {
+    const dice = new Dice(seed);
+    const source =
+      typeof proof.source === "string"
+        ? await text.encode(proof.source, { special: false, start: true })
+        : proof.source;
+    const told = stories(dice, { ...proof, source, count: 64 });
+    const noise = stories(dice, { ...proof, source, count: 16 });
+    const want = await withModel(2, (subject) => alone(subject, told));
+    expect(want.flat().some(({ tokens }) => tokens.length > 1)).toBe(true);
+    for (const threads of [1, 2]) {
+      const got = await withModel(threads, (subject) => together(subject, told, noise, dice));
+      expectSame(seed, told, want, got);
+    }
+  } finally {
+    await text.close();
+  }
 }

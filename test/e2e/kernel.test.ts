@@ -343,6 +343,31 @@ describe("a crowd", () => {
   });
 });
 
+describe("a flood", () => {
+  it("of calls whose answers nobody reads is not read either, and is answered whole in the end", async () => {
+    const kernel = await start();
+    await using os = await kernel.connect();
+    const flooder = new RawClient(kernel.address);
+    flooder.hello(kernel.token);
+    await flooder.welcome();
+    flooder.pause();
+    const calls = 20_000;
+    for (let seq = 1n; seq <= calls; seq++) flooder.call(seq, { $case: "uname", value: {} });
+    let taken = -1n;
+    await until(async () => {
+      const before = taken;
+      await os.time.sleep(300);
+      taken = BigInt((await os.sys.stats()).syscalls);
+      // Our own two calls a round are all that is added once the flood stands still.
+      return taken - before <= 2n;
+    });
+    expect(Number(taken)).toBeLessThan(calls);
+    flooder.resume();
+    expect((await flooder.reply(BigInt(calls)))?.result?.$case).toBe("uname");
+    flooder.close();
+  });
+});
+
 describe("cancel and deadline", () => {
   it("end a call within a step, and free its slot", async () => {
     const kernel = await start({ stepUs: 5000 });

@@ -195,4 +195,12 @@ export const MUTANTS = [
     tests: E2E,
     only: "processes",
   },
+  {
+    name: "door: who does not read is read on",
+    file: "kernel/doors/attach.ts",
+    from: "if (!stream.write({ frame })) stream.pause();",
+    to: "stream.write({ frame });",
+    tests: E2E,
+    only: "a flood",
+  },
 ];

@@ -68,9 +68,10 @@ export class RawClient {
 
   /** The first frame received, or to come, that `pick` takes. Undefined when the stream ends before. */
   async find<T>(pick: (frame: Answer) => T | undefined): Promise<T | undefined> {
-    for (;;) {
-      for (const frame of this.received) {
-        const found = pick(frame);
+    for (let next = 0; ; ) {
+      for (; next < this.received.length; next++) {
+        const frame = this.received[next];
+        const found = frame && pick(frame);
         if (found !== undefined) return found;
       }
       if (this.ended) return undefined;
@@ -88,6 +89,14 @@ export class RawClient {
     return reply?.result?.$case === "error"
       ? reply.result.value.name
       : `no error: ${reply?.result?.$case}`;
+  }
+
+  /** Stops and goes on reading from the connection. */
+  pause(): void {
+    this.#stream.pause();
+  }
+  resume(): void {
+    this.#stream.resume();
   }
 
   /** Breaks the connection, as a killed program does. */
