@@ -66,7 +66,7 @@ export function takeShare(
   max: number,
   temperature: number,
 ): void {
-  for (const reach of [6, -LIGHTEST]) {
+  for (const reach of [5, 10, 20, -LIGHTEST]) {
     takeAbove(set, logits, max - reach * temperature);
     if (pickWeights(set, all) >= target) return;
   }
