@@ -100,7 +100,11 @@ async function begin(): Promise<Context> {
 /** Answers and replies; what goes wrong is said and ends nothing but this answer. */
 async function serve(customer: Customer, question: Question): Promise<void> {
   const found = relevant(question.text);
-  const facts = found.map(({ text }) => `${text}\n\n`).join("");
+  // The best stands last, next to the question.
+  const facts = found
+    .map(({ text }) => `${text}\n\n`)
+    .reverse()
+    .join("");
   try {
     const answer = await chat(customer, `${facts}Customer: ${question.text}`);
     const source = found[0] === undefined ? "" : ` [FAQ: ${found[0].title}]`;
@@ -115,7 +119,7 @@ async function serve(customer: Customer, question: Question): Promise<void> {
 async function chat(customer: Customer, prompt: string): Promise<string> {
   // Small models like to go on with a question of their own.
   const stop = ["\n\n", "Customer:"];
-  const options = { maxTokens: 80, temperature: 0, stop, retries: 10 };
+  const options = { maxTokens: 80, temperature: 0, presencePenalty: 0.5, stop, retries: 10 };
   try {
     return (await customer.ctx.chat(prompt, options)).text.trim();
   } catch (error) {
@@ -138,10 +142,11 @@ function relevant(question: string): Entry[] {
     return { entry, score };
   });
   const found = scored.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
+  const least = (found[0]?.score ?? 0) / 2;
   let room = window / 2;
-  return found.slice(0, ENTRIES).flatMap(({ entry }) => {
+  return found.slice(0, ENTRIES).flatMap(({ entry, score }) => {
     room -= entry.tokens;
-    return room < 0 ? [] : [entry];
+    return score < least || room < 0 ? [] : [entry];
   });
 }
 
