@@ -51,6 +51,10 @@ export const ERRNO = {
 
 export type Errno = keyof typeof ERRNO;
 
+export function isErrno(name: string): name is Errno {
+  return Object.hasOwn(ERRNO, name);
+}
+
 export interface ErrorDetail {
   /** The argument at fault, by its name in the ABI. */
   readonly argument?: string;
@@ -92,10 +96,8 @@ export function toWire(error: unknown): WireError {
 
 /** The typed error for a wire error; an unknown name (a newer kernel's) becomes EIO. */
 export function fromWire(wire: WireError): ContixError {
-  const known = Object.hasOwn(ERRNO, wire.name);
-  return new ContixError(
-    known ? (wire.name as Errno) : "EIO",
-    known ? wire.message : `${wire.name}: ${wire.message}`,
-    { argument: wire.argument, retryAfterUs: Number(wire.retryAfterUs) },
-  );
+  const { name, message, argument } = wire;
+  const detail = { argument, retryAfterUs: Number(wire.retryAfterUs) };
+  if (isErrno(name)) return new ContixError(name, message, detail);
+  return new ContixError("EIO", `${name}: ${message}`, detail);
 }

@@ -5,13 +5,14 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex } from "node:stream";
-import { ContixError } from "../../proto/errno.js";
+import { ContixError, isErrno } from "../../proto/errno.js";
 import { type FrameChannel, frames } from "../../proto/frame.js";
 import {
   FromDriver,
   type Open,
   type Plan,
   type Ready,
+  type TextReply,
   type TextRequest,
   ToDriver,
 } from "../../proto/gen/contix/driver/v1/llm.js";
@@ -164,7 +165,7 @@ export class LlmDriver implements PlanRunner {
       else this.#watch();
       this.#results.outcome(msg.value);
     } else if (msg?.$case === "text") {
-      this.#answerText(msg.value.id, msg.value.tokens, msg.value.error);
+      this.#answerText(msg.value);
     } else if (msg?.$case === "ready") {
       this.#becameReady(msg.value);
     } else if (msg?.$case === "fault") {
@@ -185,11 +186,11 @@ export class LlmDriver implements PlanRunner {
     this.wake();
   }
 
-  #answerText(id: bigint, tokens: number[], error: string): void {
+  #answerText({ id, tokens, error, code, argument }: TextReply): void {
     const pending = this.#texts.get(id);
     this.#texts.delete(id);
     if (error === "") pending?.resolve(tokens);
-    else pending?.reject(new ContixError("EINVAL", error));
+    else pending?.reject(new ContixError(isErrno(code) ? code : "EINVAL", error, { argument }));
   }
 
   #died(child: ChildProcess, how: string): void {

@@ -240,6 +240,12 @@ class Generation implements BurstListener {
   }
 }
 
+/**
+ * What a caller gets who asks for nothing: min-p keeps a small model from its wildest
+ * tokens, and spares the sampler most of the vocabulary.
+ */
+const DEFAULTS = { temperature: 0.7, minP: 0.05 };
+
 function checkSampling(kernel: Kernel, s: Sampling | undefined): SamplingSpec {
   const top = { k: s?.topK ?? 0, p: s?.topP ?? 1 };
   if (!(top.p > 0 && top.p <= 1)) {
@@ -248,10 +254,10 @@ function checkSampling(kernel: Kernel, s: Sampling | undefined): SamplingSpec {
     });
   }
   return {
-    temperature: inRange("temperature", s?.temperature ?? 0.7, 0, 100),
+    temperature: inRange("temperature", s?.temperature ?? DEFAULTS.temperature, 0, 2),
     topK: top.k,
     topP: top.p,
-    minP: inRange("min_p", s?.minP ?? 0, 0, 0.999_999),
+    minP: inRange("min_p", s?.minP ?? DEFAULTS.minP, 0, 0.999_999),
     repetitionPenalty: inRange("repetition_penalty", s?.repetitionPenalty ?? 1, 0.01, 100),
     presencePenalty: inRange("presence_penalty", s?.presencePenalty ?? 0, -2, 2),
     seed: s?.seed ?? u64(kernel.random),

@@ -104,11 +104,12 @@ class Driver {
   }
 
   async #answer(text: TextServer, request: TextRequest): Promise<void> {
-    let reply = { id: request.id, tokens: [] as number[], error: "" };
+    let reply = { id: request.id, tokens: [] as number[], error: "", code: "", argument: "" };
     try {
       reply = { ...reply, tokens: await encode(text, request) };
     } catch (error) {
-      reply = { ...reply, error: message(error) };
+      const { code, argument } = error instanceof ContixError ? error : { code: "EIO", argument: "" };
+      reply = { ...reply, error: message(error), code, argument };
     }
     this.#kernel.send({ msg: { $case: "text", value: reply } });
   }
