@@ -77,7 +77,12 @@ describe("DriverClient", () => {
       if (msg?.$case !== "text" || msg.value.what?.$case !== "encode") return;
       const { text } = msg.value.what.value;
       const error = text === "" ? "empty" : "";
-      send({ msg: { $case: "text", value: { id: msg.value.id, tokens: [text.length], error } } });
+      send({
+        msg: {
+          $case: "text",
+          value: { id: msg.value.id, tokens: [text.length], error, code: "", argument: "" },
+        },
+      });
     });
     expect(await Promise.all([client.encode("a"), client.encode("bb")])).toEqual([[1], [2]]);
     await expect(client.encode("")).rejects.toThrow("empty");

@@ -108,7 +108,8 @@ class Driver {
     try {
       reply = { ...reply, tokens: await encode(text, request) };
     } catch (error) {
-      const { code, argument } = error instanceof ContixError ? error : { code: "EIO", argument: "" };
+      const { code, argument } =
+        error instanceof ContixError ? error : { code: "EIO", argument: "" };
       reply = { ...reply, error: message(error), code, argument };
     }
     this.#kernel.send({ msg: { $case: "text", value: reply } });
