@@ -2,7 +2,7 @@
  * A chat in the terminal, over one context that lives on. Ctrl-C stops the
  * answer, twice ends the chat; /stats shows where the context stands.
  *
- *   contix run agents/chat.ts
+ *   contix run -i agents/chat.ts
  */
 import { createInterface } from "node:readline";
 import { type Context, connect, SyscallError, type Usage } from "contix";

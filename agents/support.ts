@@ -3,7 +3,7 @@
  * answer). Each customer has a context of their own, so the desk remembers what
  * was said; customers are answered side by side.
  *
- *   contix run agents/support.ts FOLDER             questions from stdin
+ *   contix run -i agents/support.ts FOLDER          questions from stdin
  *   contix run agents/support.ts FOLDER FILE        from a file
  *   contix run agents/support.ts FOLDER --mailbox   messages of other processes
  *

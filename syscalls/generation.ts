@@ -7,7 +7,7 @@
  * together run together whatever the order in which they are awaited.
  */
 import { Chunks } from "./chunks.js";
-import type { CallOptions } from "./invoke.js";
+import { type CallOptions, onAbort } from "./invoke.js";
 import type { Usage } from "./usage.js";
 
 /** What a generation ends with. */
@@ -106,13 +106,12 @@ export class Generation implements AsyncIterable<string>, PromiseLike<GenerateRe
   #start(stream: boolean): Promise<GenerateResult> {
     if (this.#result !== undefined) return this.#result;
     clearImmediate(this.#unused);
-    const user = this.#signal;
-    const abort = (): void => {
+    const abort = (reason: unknown): void => {
       this.#chunks.mute();
-      this.#cancel.abort(user?.reason);
+      this.#cancel.abort(reason);
     };
-    if (user?.aborted) abort();
-    user?.addEventListener("abort", abort, { once: true });
+    if (this.#signal?.aborted) abort(this.#signal.reason);
+    const forget = onAbort(this.#signal, abort);
     const result = this.#ask({
       stream,
       signal: this.#cancel.signal,
@@ -120,7 +119,7 @@ export class Generation implements AsyncIterable<string>, PromiseLike<GenerateRe
       onStart: (grant) => {
         this.#grant = grant;
       },
-    }).finally(() => user?.removeEventListener("abort", abort));
+    }).finally(forget);
     this.#result = result;
     // Both handlers stand, so a generation that nobody awaits is no unhandled rejection.
     result.then(

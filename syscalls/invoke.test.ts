@@ -131,9 +131,13 @@ test("one signal for many calls is no leak", async () => {
   const warn = (warning: unknown): unknown => warnings.push(warning);
   process.on("warning", warn);
   const abort = new AbortController();
-  const calls = Array.from({ length: 30 }, () => os.time.sleep(1, { signal: abort.signal }));
-  const over = Promise.allSettled(calls);
-  await received(30);
+  const { signal } = abort;
+  const calls = Array.from({ length: 30 }, () => [
+    os.time.sleep(1, { signal }),
+    os.llm.generate("x", { signal }),
+  ]);
+  const over = Promise.allSettled(calls.flat());
+  await received(60);
   abort.abort();
   await over;
   await new Promise((turn) => setImmediate(turn));

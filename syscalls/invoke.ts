@@ -66,17 +66,27 @@ async function once<K extends CallName>(
   signal: AbortSignal | undefined,
 ): Promise<Answer<K>> {
   signal?.throwIfAborted();
-  // One signal for many calls is no leak: each takes its listener away when it ends.
-  if (signal !== undefined) setMaxListeners(0, signal);
   const ticket = session.start({ ...spec, timeoutMs });
   spec.onStart?.(ticket);
-  const abort = (): void => ticket.cancel(signal?.reason);
-  signal?.addEventListener("abort", abort, { once: true });
+  const forget = onAbort(signal, (reason) => ticket.cancel(reason));
   try {
     return await ticket.answer;
   } finally {
-    signal?.removeEventListener("abort", abort);
+    forget();
   }
+}
+
+/** Calls `act` with the signal's reason when it aborts, unless the result is called before. */
+export function onAbort(
+  signal: AbortSignal | undefined,
+  act: (reason: unknown) => void,
+): () => void {
+  if (signal === undefined) return () => undefined;
+  const listener = (): void => act(signal.reason);
+  // One signal for many calls is no leak: each takes its listener away when it ends.
+  setMaxListeners(0, signal);
+  signal.addEventListener("abort", listener, { once: true });
+  return () => signal.removeEventListener("abort", listener);
 }
 
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

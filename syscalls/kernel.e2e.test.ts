@@ -1,5 +1,6 @@
 /** The SDK against the real kernel with the fake driver. */
 import { writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ConnectionError, type Os, SyscallError } from "./index.js";
@@ -260,3 +261,22 @@ test("a killed daemon is a ConnectionError for every call, and soon", async () =
   await client.close();
   await expect(doomed.connect()).rejects.toThrow("start one with `contix up`");
 });
+
+test("over TCP it is the same", async () => {
+  const port = await freePort();
+  await using tcp = await startTestKernel({ flags: ["--listen", `127.0.0.1:${port}`] });
+  await using client = await tcp.connect({ address: `grpc://127.0.0.1:${port}` });
+  expect((await client.llm.chat("Hello.", { maxTokens: 5, ignoreEos: true })).tokens).toHaveLength(
+    5,
+  );
+});
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      const port = typeof address === "object" ? (address?.port ?? 0) : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
