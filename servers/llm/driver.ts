@@ -64,9 +64,10 @@ class Driver {
       FromDriver,
       (message) => this.#receive(message),
       (error) => {
-        if (error !== undefined)
-          console.error(`driver: connection to the kernel: ${error.message}`);
-        void this.#end(error === undefined ? 0 : 1);
+        // A system call that failed: the kernel is gone. Anything else: it speaks nonsense.
+        const gone = error === undefined || "syscall" in error;
+        if (!gone) console.error("driver: connection to the kernel:", error);
+        void this.#end(gone ? 0 : 1);
       },
     );
   }
