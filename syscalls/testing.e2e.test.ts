@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { existsSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { ConnectionError } from "./index.js";
 import { startTestKernel } from "./testing.js";
 
 const alive = (pid: number): boolean => {
@@ -37,6 +38,15 @@ test("stop ends the daemon and takes its home along", async () => {
   await kernel.stop();
   expect(existsSync(kernel.home)).toBe(false);
   expect(alive(kernel.pid)).toBe(false);
+});
+
+test("a client that is still attached hears of the end, and lives on", async () => {
+  const kernel = await startTestKernel();
+  const os = await kernel.connect();
+  const mail = expect(os.ipc.recv()).rejects.toThrow();
+  await kernel.stop();
+  await mail;
+  await expect(os.sys.uname()).rejects.toBeInstanceOf(ConnectionError);
 });
 
 test("a kernel that can not start says why", async () => {

@@ -70,7 +70,12 @@ export async function startTestKernel(options: TestKernelOptions = {}): Promise<
     home,
     pid: daemon.process.pid ?? 0,
     env: { CONTIX_ADDRESS: address, CONTIX_TOKEN: token },
-    connect: (more) => connect({ address, token, ...more }),
+    connect: async (more) => {
+      const os = await connect({ address, token, ...more });
+      // A test outlives its kernel: the TERM that a stopping kernel sends must not end the runner.
+      os.on("TERM", () => undefined);
+      return os;
+    },
     stop: () => stop(daemon, home),
     [Symbol.asyncDispose]: () => stop(daemon, home),
   };
