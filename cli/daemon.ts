@@ -10,6 +10,8 @@ import { type DaemonRecord, daemonLog, isAlive, readRecord, runningDaemon } from
 import { packagePath } from "./package.js";
 
 const POLL_MS = 50;
+/** How long a daemon that has the home already may take to be ready. */
+const RIVAL_MS = 30_000;
 
 export interface StartOptions {
   readonly home: string;
@@ -82,20 +84,34 @@ async function untilReady(
   while (performance.now() - started < options.timeoutMs) {
     options.signal.throwIfAborted();
     const record = await readRecord(options.home);
-    if (record?.pid === child.pid && record !== undefined) {
-      if (await isServing(record.address, 2_000)) return { record, fresh: true };
-    }
+    if (
+      record !== undefined &&
+      record.pid === child.pid &&
+      (await isServing(record.address, 2_000))
+    )
+      return { record, fresh: true };
     const error = await Promise.race([failed, sleep(POLL_MS)]);
     if (error instanceof Error) throw new CliError(`cannot start contixd: ${error.message}`);
-    if (child.exitCode !== null || child.signalCode !== null) {
-      // Somebody else's `contix up` may have won the race for the home.
-      const other = await runningDaemon(options.home);
-      if (other !== undefined) return { record: other, fresh: false };
-      throw new CliError(`the daemon did not start: ${await lastWords(log, offset, child)}`);
-    }
+    if (child.exitCode === null && child.signalCode === null) continue;
+    const words = await lastWords(log, offset, child);
+    const other = words.includes("another daemon") ? await otherDaemon(options) : undefined;
+    if (other === undefined) throw new CliError(`the daemon did not start: ${words}`);
+    return { record: other, fresh: false };
   }
   const seconds = Math.round(options.timeoutMs / 1000);
   throw new CliError(`the daemon was not ready after ${seconds} s: see ${log}`);
+}
+
+/** Somebody else's `contix up` has won the race for the home: their daemon will do. */
+async function otherDaemon({ home, signal }: StartOptions): Promise<DaemonRecord | undefined> {
+  const started = performance.now();
+  while (performance.now() - started < RIVAL_MS) {
+    signal.throwIfAborted();
+    const record = await runningDaemon(home);
+    if (record !== undefined && (await isServing(record.address, 2_000))) return record;
+    await sleep(POLL_MS);
+  }
+  return undefined;
 }
 
 /** The daemon's clear line on stderr; all else in its log is JSON. */

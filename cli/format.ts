@@ -21,7 +21,7 @@ export function bytes(n: number): string {
 /** A time span: `0`, `850 us`, `12 ms`, `3.4 s`, `4m05s`, `2h10m`, `3d04h`. */
 export function duration(us: number): string {
   if (us <= 0) return "0";
-  if (us < 1_000) return `${Math.round(us)} us`;
+  if (us < 999.5) return `${Math.round(us)} us`;
   if (us < 999_500) return `${Math.round(us / 1_000)} ms`;
   if (us < 59_950_000) return `${(us / 1e6).toFixed(1)} s`;
   return longSpan(Math.round(us / 1e6));
@@ -101,7 +101,7 @@ export function wrap(text: string, columns: number, lines: number): string[] {
       result.push(clip(`${line} ${words.slice(i).join(" ")}`, columns));
       return result;
     }
-    result.push(line);
+    result.push(clip(line, columns));
     line = word;
   }
   if (line !== "") result.push(clip(line, columns));

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { type Command, Option } from "commander";
 import type { ConfigInput } from "../../kernel/config.js";
 import { out } from "../colour.js";
@@ -11,7 +12,7 @@ import { CliError } from "../errors.js";
 import { interruptible, isLive, print, printJson, whenPipeCloses } from "../terminal.js";
 
 /** The fake driver takes about the time that a small model would, so that there is something to see. */
-const FAKE_PACE = JSON.stringify({ seed: 1, stepUs: 9_000, tokenUs: 300 });
+const FAKE_PACE = JSON.stringify({ seed: 1, stepUs: 3_000, tokenUs: 100 });
 
 interface Options {
   readonly model?: string;
@@ -26,7 +27,7 @@ export function registerDemo(program: Command): void {
   const command = program
     .command("demo")
     .description(
-      "Eight agents, each an OS process of its own, summarize eight texts on one model, at once and then one by one. The daemon is private and leaves nothing behind but the model.",
+      "Eight agents, each an OS process of its own, summarize the openings of eight texts on one model, at once and then one by one. The daemon is private and leaves nothing behind but the model.",
     )
     .option("--model <name>", "default: smollm2-135m-instruct, pulled when it is not here")
     .addOption(
@@ -59,9 +60,9 @@ async function demo(options: Options): Promise<void> {
 
 async function perform(options: Options, signal: AbortSignal): Promise<Report> {
   const quiet = options.json === true;
-  const roles = await castOf();
   const kernel = await startPrivateKernel(settingsOf(options), signal, quiet);
   try {
+    const roles = await castOf(join(kernel.home, "texts"));
     return await bothActs(kernel, roles, quiet, signal);
   } finally {
     await kernel.stop();

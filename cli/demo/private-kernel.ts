@@ -11,6 +11,8 @@ import { ends } from "../daemon.js";
 const STOP_MS = 8_000;
 
 export interface PrivateKernel {
+  /** Its home, where the command may keep files of its own. */
+  readonly home: string;
   readonly os: Os;
   /** Ends the daemon with its driver and agents, and removes the home. */
   stop(): Promise<void>;
@@ -52,7 +54,7 @@ export async function startPrivateKernel(
       },
     });
     const os = await connect({ home, name: "contix demo" });
-    return { os, stop: () => os.close().then(sweep) };
+    return { home, os, stop: () => os.close().then(sweep) };
   } catch (error) {
     await sweep();
     throw error;

@@ -1,0 +1,111 @@
+import pc from "picocolors";
+import { describe, expect, it } from "vitest";
+import type { ProcInfo, Stats, Uname, Usage } from "../../syscalls/index.js";
+import { statsLine } from "./generate.js";
+import { psTable } from "./ps.js";
+import { statsLines } from "./stats.js";
+
+const plain = pc.createColors(false);
+
+const proc: ProcInfo = {
+  pid: "n1.17",
+  parent: null,
+  run: 1,
+  name: "bees",
+  principal: "admin",
+  state: "running",
+  waitingOn: "",
+  nice: 0,
+  osPid: 4711,
+  slot: 3,
+  tokensIn: 667,
+  tokensOut: 1234,
+  syscalls: 5,
+  queuedMs: 12,
+  servedMs: 900,
+  ageMs: 1500,
+  log: null,
+  contexts: 1,
+  mail: 0,
+};
+
+describe("psTable", () => {
+  it("shows what an agent does and has used", () => {
+    const blocked = { ...proc, pid: "n1.18", state: "blocked", waitingOn: "message", slot: null };
+    expect(psTable([proc, blocked as ProcInfo], plain)).toBe(
+      [
+        "PID    NAME  STATE    WAITING ON  SLOT   IN    OUT  QUEUED    AGE",
+        "n1.17  bees  running  -              3  667  1,234   12 ms  1.5 s",
+        "n1.18  bees  blocked  message        -  667  1,234   12 ms  1.5 s",
+      ].join("\n"),
+    );
+  });
+
+  it("is its header alone when there is no agent", () => {
+    expect(psTable([], plain)).toBe("PID  NAME  STATE  WAITING ON  SLOT  IN  OUT  QUEUED  AGE");
+  });
+});
+
+describe("statsLines", () => {
+  const uname: Uname = {
+    kernelVersion: "0.1.0",
+    abi: 1,
+    node: "n1",
+    engineDigest: "abc",
+    model: "tiny",
+    driver: "fake",
+    uptimeMs: 61_000,
+    daemonPid: 10,
+    driverPid: 11,
+  };
+  const fresh: Stats = {
+    slots: 8,
+    slotsUsed: 0,
+    slotTokens: 2048,
+    queued: 0,
+    queueLimit: 512,
+    tokensPrefilled: 0,
+    tokensGenerated: 0,
+    tokensRecomputed: 0,
+    steps: 0,
+    stepMs: 0,
+    contextSwitches: 0,
+    driverRestarts: 0,
+    policy: "rr",
+    syscalls: 1,
+    denied: 0,
+    slot: [],
+  };
+
+  it("divides by nothing on a fresh kernel", () => {
+    const lines = new Map(statsLines(uname, fresh));
+    expect(lines.get("steps")).toBe("0, - each; - tokens/s of engine time");
+    expect(lines.get("driver")).toBe("fake, process 11, never restarted");
+  });
+
+  it("gives the engine's own rate", () => {
+    const busy = { ...fresh, steps: 100, stepMs: 2_000, tokensGenerated: 500, driverRestarts: 1 };
+    const lines = new Map(statsLines(uname, busy));
+    expect(lines.get("steps")).toBe("100, 20 ms each; 250 tokens/s of engine time");
+    expect(lines.get("driver")).toBe("fake, process 11, restarted once");
+  });
+});
+
+describe("statsLine", () => {
+  const usage: Usage = {
+    promptTokens: 4,
+    cachedTokens: 0,
+    generatedTokens: 20,
+    recomputedTokens: 0,
+    queuedMs: 0,
+    servedMs: 500,
+    firstTokenMs: 31,
+  };
+
+  it("says what a generation took", () => {
+    expect(statsLine(usage)).toBe(
+      "4 tokens in, 20 out, first after 31 ms, waited 0, served 500 ms, 40.0 tokens/s",
+    );
+    expect(statsLine({ ...usage, servedMs: 0 })).toMatch(/, - tokens\/s$/);
+  });
+});

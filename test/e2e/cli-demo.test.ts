@@ -1,0 +1,81 @@
+/** `contix demo` with the fake model: what it shows, what makes it fail, what it leaves behind. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Bench } from "./cli-runner.js";
+
+const DEMO = ["demo", "--driver", "fake"];
+
+let bench: Bench;
+beforeEach(async () => {
+  bench = await Bench.open();
+});
+afterEach(() => bench[Symbol.asyncDispose]());
+
+/** The private homes that demos have left. */
+async function homes(): Promise<string[]> {
+  return (await readdir(bench.root)).filter((name) => name.startsWith("contix-demo-"));
+}
+
+async function expectNothingLeft(): Promise<void> {
+  expect(await homes()).toEqual([]);
+  expect(await bench.processes()).toEqual([]);
+}
+
+describe("contix demo", () => {
+  it("runs eight agents at once and one by one, and says the same both times", async () => {
+    const report = JSON.parse(await bench.ok([...DEMO, "--json"]));
+    expect(report).toMatchObject({ driver: "fake", sameAnswers: 8, failed: [] });
+    for (const act of [report.together, report.oneByOne]) {
+      expect(act.agents).toHaveLength(8);
+      expect(act.tokensOut).toBeGreaterThan(0);
+      expect(act.tokensPrefilled).toBeGreaterThanOrEqual(act.tokensIn);
+      for (const agent of act.agents) {
+        expect(agent).toMatchObject({ state: "ended", exitCode: 0 });
+        expect(agent.answer).not.toBe("");
+        expect(agent.firstTokenMs).toBeLessThanOrEqual(agent.ageMs);
+      }
+    }
+    await expectNothingLeft();
+  }, 180_000);
+
+  it("leaves no process and no directory at Ctrl-C", async () => {
+    const running = bench.start(DEMO);
+    await running.says("running, slot");
+    expect(await homes()).toHaveLength(1);
+    running.child.kill("SIGINT");
+    expect(await running.ended).toMatchObject({ code: 130, stderr: "" });
+    await expectNothingLeft();
+  });
+
+  it("leaves nothing at Ctrl-C before the daemon is ready", async () => {
+    const running = bench.start(DEMO);
+    while ((await homes()).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    running.child.kill("SIGINT");
+    expect((await running.ended).code).toBe(130);
+    await expectNothingLeft();
+  });
+
+  it("leaves nothing when its reader has enough", async () => {
+    const running = bench.start(DEMO);
+    running.child.stdout?.once("data", () => running.child.stdout?.destroy());
+    await running.ended;
+    await expectNothingLeft();
+  });
+
+  it("fails when an agent fails, and says which", async () => {
+    const running = bench.start(DEMO);
+    await running.says("running, slot");
+    const [name = ""] = await homes();
+    const home = join(bench.root, name);
+    const procs: { pid: string; name: string }[] = JSON.parse(
+      await bench.ok(["ps", "--home", home, "--json"]),
+    );
+    const bees = procs.find((proc) => proc.name === "bees")?.pid ?? "";
+    await bench.ok(["kill", "--home", home, "-s", "KILL", bees]);
+    const { code, stderr } = await running.ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^contix: 1 of 16 agents failed: bees: signal KILL/);
+    await expectNothingLeft();
+  }, 180_000);
+});
