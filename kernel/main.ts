@@ -41,6 +41,8 @@ const AGING_US = 1_000_000;
 const DRIVER_RESTARTS = 5;
 const DRIVER_WINDOW_US = 60_000_000;
 const DRIVER_HANG_US = 60_000_000;
+/** Loading a large model from a cold disk takes its time. */
+const DRIVER_OPEN_US = 300_000_000;
 const AGENT_GRACE_US = 1_000_000;
 
 export async function boot(config: Config, driverCommand: DriverCommand): Promise<Daemon> {
@@ -89,6 +91,7 @@ function openDriver(
     restartLimit: DRIVER_RESTARTS,
     restartWindowUs: DRIVER_WINDOW_US,
     hangUs: DRIVER_HANG_US,
+    openUs: DRIVER_OPEN_US,
   };
   return new LlmDriver({ command, open, ...limits }, systemClock, log);
 }

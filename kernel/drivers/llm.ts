@@ -5,14 +5,13 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex } from "node:stream";
-import { ContixError, isErrno } from "../../proto/errno.js";
+import { ContixError } from "../../proto/errno.js";
 import { type FrameChannel, frames } from "../../proto/frame.js";
 import {
   FromDriver,
   type Open,
   type Plan,
   type Ready,
-  type TextReply,
   type TextRequest,
   ToDriver,
 } from "../../proto/gen/contix/driver/v1/llm.js";
@@ -20,6 +19,7 @@ import type { Clock } from "../clock.js";
 import type { Log } from "../log.js";
 import type { PlanRunner, RunResult } from "../sched/loop.js";
 import { RunResults } from "./run-results.js";
+import { Texts } from "./texts.js";
 
 export interface DriverOptions {
   /** The command line that starts the driver. */
@@ -30,12 +30,8 @@ export interface DriverOptions {
   readonly restartWindowUs: number;
   /** A step that takes longer than this means the driver hangs; it is killed. */
   readonly hangUs: number;
-}
-
-interface PendingText {
-  readonly request: TextRequest;
-  resolve(tokens: number[]): void;
-  reject(error: Error): void;
+  /** So long may it take to become ready. */
+  readonly openUs: number;
 }
 
 export class LlmDriver implements PlanRunner {
@@ -45,6 +41,8 @@ export class LlmDriver implements PlanRunner {
   #child: ChildProcess | undefined;
   #channel: FrameChannel<ToDriver> | undefined;
   #ready: Ready | undefined;
+  /** What the first driver said of its engine: every later one must be the same. */
+  #engine: Ready | undefined;
   readonly #results = new RunResults();
   #activePlan = 0n;
   #stopping = false;
@@ -53,8 +51,7 @@ export class LlmDriver implements PlanRunner {
   #restarts = 0;
   #fault = "";
   #cancelWatch: () => void = () => {};
-  #texts = new Map<bigint, PendingText>();
-  #textIds = 0n;
+  readonly #texts = new Texts();
   #onUp: () => void = () => {};
   #onFirstReady: { resolve(ready: Ready): void; reject(error: Error): void } | undefined;
 
@@ -102,7 +99,7 @@ export class LlmDriver implements PlanRunner {
     if (plan.id !== this.#activePlan && this.#ready) {
       this.#send({ msg: { $case: "plan", value: plan } });
       this.#activePlan = plan.id;
-      if (plan.rows.length + plan.chunks.length > 0) this.#watch();
+      if (plan.rows.length + plan.chunks.length > 0) this.#watch(this.#options.hangUs);
       else this.#cancelWatch();
     }
     return this.#results.next();
@@ -113,14 +110,15 @@ export class LlmDriver implements PlanRunner {
     this.#results.wake();
   }
 
-  /** Tokens for text. Rejects with EINVAL when the text server refuses it. */
-  text(what: NonNullable<TextRequest["what"]>): Promise<number[]> {
-    if (this.#failed) return Promise.reject(this.#failed);
-    const request: TextRequest = { id: ++this.#textIds, what };
-    return new Promise((resolve, reject) => {
-      this.#texts.set(request.id, { request, resolve, reject });
-      if (this.#ready) this.#send({ msg: { $case: "text", value: request } });
-    });
+  /** Tokens for text. Rejects with EINVAL when the text server refuses it, EAGAIN when too much waits. */
+  async text(what: NonNullable<TextRequest["what"]>): Promise<number[]> {
+    if (this.#failed) throw this.#failed;
+    const { request, tokens } = this.#texts.add(what);
+    if (this.#ready) {
+      this.#texts.sent(request.id);
+      this.#send({ msg: { $case: "text", value: request } });
+    }
+    return tokens;
   }
 
   /** Ends the driver: it finishes its step; killed after `graceUs`. */
@@ -142,30 +140,38 @@ export class LlmDriver implements PlanRunner {
     this.#fault = "";
     const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit", "pipe"] });
     this.#child = child;
-    const socket = child.stdio[3] as Duplex;
+    child.once("error", (error) => this.#died(child, error.message));
+    // Not "exit": what it said last, its fault above all, is still to be read then.
+    child.once("close", (code, signal) => this.#died(child, signal ?? `exit code ${code}`));
+    // Without file descriptors to spare it has none; "error" follows.
+    const socket = child.stdio?.[3] as Duplex | undefined;
+    if (!socket) return;
     this.#channel = frames(
       socket,
       FromDriver,
       ToDriver,
-      (message) => this.#receive(message),
+      (message) => {
+        // What a dead driver left in the socket is not its successor's word.
+        if (this.#child === child) this.#receive(message);
+      },
       (error) => {
         if (error) this.#log.warn({ err: error.message }, "driver connection broke");
         child.kill("SIGKILL");
       },
     );
-    child.once("error", (error) => this.#died(child, error.message));
-    child.once("exit", (code, signal) => this.#died(child, signal ?? `exit code ${code}`));
+    this.#watch(this.#options.openUs);
     this.#channel.send({ msg: { $case: "open", value: this.#options.open } });
   }
 
   #receive(message: FromDriver): void {
     const { msg } = message;
     if (msg?.$case === "outcome") {
-      if (msg.value.last) this.#cancelWatch();
-      else this.#watch();
+      // The end of a plan says nothing of the one that was sent meanwhile.
+      if (!msg.value.last) this.#watch(this.#options.hangUs);
+      else if (msg.value.plan === this.#activePlan) this.#cancelWatch();
       this.#results.outcome(msg.value);
     } else if (msg?.$case === "text") {
-      this.#answerText(msg.value);
+      this.#texts.answer(msg.value);
     } else if (msg?.$case === "ready") {
       this.#becameReady(msg.value);
     } else if (msg?.$case === "fault") {
@@ -175,22 +181,23 @@ export class LlmDriver implements PlanRunner {
   }
 
   #becameReady(ready: Ready): void {
+    this.#cancelWatch();
+    this.#engine ??= ready;
+    if (!sameEngine(this.#engine, ready)) {
+      const message = `the LLM driver came back with another engine (${ready.engineDigest}); start the daemon again`;
+      this.#giveUp(new ContixError("EXDEV", message));
+      this.#child?.kill("SIGKILL");
+      return;
+    }
     this.#ready = ready;
     this.#log.info({ driver: ready.driver, model: ready.model, pid: this.osPid }, "driver ready");
-    for (const { request } of this.#texts.values()) {
+    for (const request of this.#texts.forNewDriver()) {
       this.#send({ msg: { $case: "text", value: request } });
     }
     this.#onFirstReady?.resolve(ready);
     this.#onFirstReady = undefined;
     this.#onUp();
     this.wake();
-  }
-
-  #answerText({ id, tokens, error, code, argument }: TextReply): void {
-    const pending = this.#texts.get(id);
-    this.#texts.delete(id);
-    if (error === "") pending?.resolve(tokens);
-    else pending?.reject(new ContixError(isErrno(code) ? code : "EINVAL", error, { argument }));
   }
 
   #died(child: ChildProcess, how: string): void {
@@ -200,7 +207,7 @@ export class LlmDriver implements PlanRunner {
     this.#channel = undefined;
     this.#activePlan = 0n;
     this.#cancelWatch();
-    if (this.#stopping) return;
+    if (this.#stopping || this.#failed) return;
     const reason = this.#fault === "" ? how : `${how}: ${this.#fault}`;
     this.#log.error({ reason }, "driver died");
     this.#results.lost();
@@ -231,17 +238,19 @@ export class LlmDriver implements PlanRunner {
 
   #giveUp(error: ContixError): void {
     this.#failed = error;
-    for (const pending of this.#texts.values()) pending.reject(error);
-    this.#texts.clear();
+    this.#log.error({ err: error.message }, "driver given up");
+    this.#texts.failAll(error);
     this.#onFirstReady?.reject(error);
     this.#onFirstReady = undefined;
     this.#onUp();
     this.wake();
   }
 
-  #watch(): void {
+  /** Kills the driver unless it says something within `us`. */
+  #watch(us: number): void {
     this.#cancelWatch();
-    this.#cancelWatch = this.#clock.after(this.#options.hangUs, () => {
+    this.#cancelWatch = this.#clock.after(us, () => {
+      this.#fault = `it said nothing for ${us / 1e6} s`;
       this.#log.error({}, "driver hangs; killing it");
       this.#child?.kill("SIGKILL");
     });
@@ -250,4 +259,14 @@ export class LlmDriver implements PlanRunner {
   #send(message: ToDriver): void {
     this.#channel?.send(message);
   }
+}
+
+/** Whether contexts may go on under `b` as they were under `a` (law 2). */
+function sameEngine(a: Ready, b: Ready): boolean {
+  return (
+    a.engineDigest === b.engineDigest &&
+    a.slots === b.slots &&
+    a.slotTokens === b.slotTokens &&
+    a.vocab === b.vocab
+  );
 }
