@@ -1,6 +1,6 @@
 // Builds everything a clone needs: protobuf code, the descriptor set for reflection, JavaScript.
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -20,5 +20,10 @@ if (!process.argv.includes("--proto-only")) {
   run("tsc", "-p", "tsconfig.build.json");
   mkdirSync("dist/proto/gen", { recursive: true });
   cpSync("proto/gen/contix.binpb", "dist/proto/gen/contix.binpb");
-  for (const bin of ["contix", "contixd"]) chmodSync(`dist/cli/${bin}.js`, 0o755);
+  for (const bin of ["contix", "contixd"]) {
+    chmodSync(`dist/cli/${bin}.js`, 0o755);
+    // In a clone `npx contix` looks here first; without it npx would install the clone into its cache.
+    rmSync(`node_modules/.bin/${bin}`, { force: true });
+    symlinkSync(`../../dist/cli/${bin}.js`, `node_modules/.bin/${bin}`);
+  }
 }
