@@ -64,7 +64,8 @@ export type ConfigKey = keyof Config;
 export type ConfigInput = Partial<Record<ConfigKey, unknown>>;
 
 export function defaultHome(env: NodeJS.ProcessEnv): string {
-  return env.CONTIX_HOME ?? join(homedir(), ".contix");
+  // Set but empty is not set: as a path it would be the current directory.
+  return env.CONTIX_HOME || join(homedir(), ".contix");
 }
 
 const ENVIRONMENT: Partial<Record<ConfigKey, string>> = {
@@ -83,18 +84,35 @@ const ENVIRONMENT: Partial<Record<ConfigKey, string>> = {
   logLevel: "CONTIX_LOG_LEVEL",
 };
 
+const NUMBERS: ReadonlySet<string> = new Set<ConfigKey>([
+  "slots",
+  "slotTokens",
+  "threads",
+  "quantum",
+  "queueLimit",
+  "detachGraceMs",
+  "drainMs",
+]);
+
 /** The whole configuration. Throws EINVAL that names every key at fault. */
 export function loadConfig(flags: ConfigInput, env: NodeJS.ProcessEnv): Config {
+  if (flags.home === "") throw new ContixError("EINVAL", "configuration: home: is empty");
   const home = resolve(typeof flags.home === "string" ? flags.home : defaultHome(env));
-  const merged = {
-    ...fromFile(join(home, "config.yaml")),
-    ...fromEnvironment(env),
-    ...defined(flags),
-    home,
-  };
-  const result = ConfigSchema.safeParse(merged);
+  const path = join(home, "config.yaml");
+  const file = fromFile(path);
+  const environment = fromEnvironment(env);
+  const given = defined(flags);
+  const result = ConfigSchema.safeParse({ ...file, ...environment, ...given, home });
   if (result.success) return result.data;
-  const faults = result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  const source = (key: PropertyKey | undefined): string => {
+    if (key !== undefined && key in given) return "";
+    if (key !== undefined && key in environment) return ` (${ENVIRONMENT[key as ConfigKey]})`;
+    return ` (${path})`;
+  };
+  const faults = result.error.issues.map(({ path: where, message }) => {
+    const name = where.length === 0 ? "" : `${where.join(".")}: `;
+    return `${name}${message}${source(where[0])}`;
+  });
   throw new ContixError("EINVAL", `configuration: ${faults.join("; ")}`);
 }
 
@@ -117,8 +135,8 @@ function fromEnvironment(env: NodeJS.ProcessEnv): ConfigInput {
   const out: ConfigInput = {};
   for (const [key, name] of Object.entries(ENVIRONMENT)) {
     const text = env[name];
-    if (text !== undefined && text !== "")
-      out[key as ConfigKey] = /^\d+$/.test(text) ? Number(text) : text;
+    if (text === undefined || text === "") continue;
+    out[key as ConfigKey] = NUMBERS.has(key) && /^\d+$/.test(text) ? Number(text) : text;
   }
   return out;
 }

@@ -7,6 +7,7 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -34,8 +35,6 @@ const SOCKET_PATH_MAX = 107;
 
 /** Opens the home for this process alone. EEXIST when another daemon has it. */
 export async function openHome(path: string, random: Randomness): Promise<Home> {
-  mkdirSync(join(path, "logs"), { recursive: true, mode: 0o700 });
-  if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o700);
   const socket = join(path, "contixd.sock");
   if (Buffer.byteLength(socket) > SOCKET_PATH_MAX) {
     throw new ContixError(
@@ -43,14 +42,22 @@ export async function openHome(path: string, random: Randomness): Promise<Home> 
       `the path ${socket} is longer than ${SOCKET_PATH_MAX} bytes; choose a shorter home`,
     );
   }
+  makePrivate(path);
   const lock = await takeLock(path, socket);
-  rmSync(socket, { force: true });
   const facts = join(path, "contixd.json");
-  rmSync(facts, { force: true });
+  let token: string;
+  try {
+    rmSync(socket, { force: true });
+    rmSync(facts, { force: true });
+    token = adminToken(join(path, "admin.token"), random);
+  } catch (error) {
+    lock.close();
+    throw new ContixError("EIO", `cannot write to the home ${path}: ${(error as Error).message}`);
+  }
   return {
     path,
     socket,
-    adminToken: adminToken(join(path, "admin.token"), random),
+    adminToken: token,
     announce(what) {
       // Readers see the whole file or none.
       writeFileSync(`${facts}.new`, `${JSON.stringify(what, null, 2)}\n`, { mode: 0o600 });
@@ -62,6 +69,32 @@ export async function openHome(path: string, random: Randomness): Promise<Home> 
       lock.close();
     },
   };
+}
+
+/** What a home may hold before it is closed to others. */
+const OURS = new Set([
+  ...["admin.token", "config.yaml", "admin.token.new", "contixd.json", "contixd.json.new"],
+  ...["contixd.sock", "logs", "models", "lost+found"],
+]);
+
+/** Makes the home, or closes an open one to others: but never a directory that is somebody else's. */
+function makePrivate(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const { mode } = statSync(path);
+    if ((mode & 0o077) !== 0) {
+      const stranger = readdirSync(path).find((name) => !OURS.has(name));
+      if (stranger !== undefined) {
+        const what = `others may enter ${path}, and it holds more than a home (${stranger})`;
+        throw new ContixError("EPERM", `${what}; choose another home, or \`chmod 700\` it`);
+      }
+      chmodSync(path, 0o700);
+    }
+    mkdirSync(join(path, "logs"), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if (error instanceof ContixError) throw error;
+    throw new ContixError("EIO", `cannot use ${path} as home: ${(error as Error).message}`);
+  }
 }
 
 /**
@@ -102,6 +135,9 @@ function adminToken(path: string, random: Randomness): string {
     if (token.length >= 32) return token;
   }
   const token = secret(random);
-  writeFileSync(path, `${token}\n`, { mode: 0o600 });
+  // Whole or not at all: half a token would be good for the next daemon.
+  rmSync(`${path}.new`, { force: true });
+  writeFileSync(`${path}.new`, `${token}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
   return token;
 }
