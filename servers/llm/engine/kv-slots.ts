@@ -23,8 +23,7 @@ export class KvSlots {
 
   constructor(shape: KvShape) {
     this.#shape = shape;
-    const length = shape.slots * this.#slotLength;
-    this.#buffers = Array.from({ length: shape.layers * 2 }, () => aligned(Float32Array, length));
+    this.#buffers = buffers(shape.layers * 2, shape.slots * this.#slotLength);
   }
 
   /** The tensors of slots first .. first + count - 1, in the order of the buffers. */
@@ -68,4 +67,19 @@ export class KvSlots {
     const { kvHeads, slotTokens, headDim } = this.#shape;
     return kvHeads * slotTokens * headDim;
   }
+}
+
+/** V8 collects garbage for every large buffer that is allocated: so few, of at most this size. */
+const BLOCK_BYTES = 2 ** 31;
+
+/** `count` buffers of `length` floats, cut out of large blocks. */
+function buffers(count: number, length: number): Float32Array[] {
+  const perBlock = Math.max(1, Math.floor(BLOCK_BYTES / (length * 4)));
+  const out: Float32Array[] = [];
+  while (out.length < count) {
+    const here = Math.min(perBlock, count - out.length);
+    const block = aligned(Float32Array, here * length);
+    for (let i = 0; i < here; i++) out.push(block.subarray(i * length, (i + 1) * length));
+  }
+  return out;
 }
