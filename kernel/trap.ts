@@ -97,10 +97,12 @@ export class Trap {
     this.#live.get(pid)?.calls.get(seq)?.credit(n);
   }
 
-  ack(pid: bigint, through: bigint): void {
+  /** Forgets results: all up to `through`, and each of `also`. */
+  ack(pid: bigint, through: bigint, also: readonly bigint[] = []): void {
     const process = this.#kernel.journal.state.processes.get(pid);
-    if (!process || through <= process.ackedThrough) return;
-    this.#kernel.journal.append({ type: "call.acked", pid, run: process.run, through });
+    if (!process || (through <= process.ackedThrough && also.length === 0)) return;
+    const { run } = process;
+    this.#kernel.journal.append({ type: "call.acked", pid, run, through, also });
   }
 
   enter(pid: bigint, syscall: Syscall): void {
@@ -185,7 +187,8 @@ export class Trap {
     const finished = process.results.get(seq);
     const first = running?.digest ?? finished?.digest;
     if (first === undefined) {
-      if (seq > process.ackedThrough) return false;
+      // Seqs rise, so what is neither running nor kept, and not above all before, was acknowledged.
+      if (digest === "" || seq > lastSeq(live, process)) return false;
       throw new ContixError("EEXIST", `seq ${seq} was used and acknowledged`, { argument: "seq" });
     }
     if (first !== digest) {
@@ -212,6 +215,14 @@ export class Trap {
     }
     return live;
   }
+}
+
+function lastSeq(live: Live, process: Call["process"]): bigint {
+  let last = process.lastSeq;
+  for (const call of live.calls.values()) {
+    if (call.digest !== "" && call.syscall.seq > last) last = call.syscall.seq;
+  }
+  return last;
 }
 
 function rowOf(syscall: Syscall): SyscallRow {

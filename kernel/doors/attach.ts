@@ -105,7 +105,7 @@ function serve(kernel: Kernel, pid: bigint, { frame }: ClientFrame): void {
       trap.cancel(pid, frame.value.seq);
       break;
     case "ack":
-      trap.ack(pid, frame.value.ackedThrough);
+      trap.ack(pid, frame.value.ackedThrough, frame.value.acked);
       break;
     case "hello":
       throw new ContixError("EPROTO", "hello was said already");

@@ -45,7 +45,7 @@ export type JournalRecord =
     }
   /** A finished call: its reply stays until the caller acknowledges it. */
   | { type: "call.done"; pid: bigint; run: number; seq: bigint; digest: string; reply: Uint8Array }
-  | { type: "call.acked"; pid: bigint; run: number; through: bigint }
+  | { type: "call.acked"; pid: bigint; run: number; through: bigint; also: readonly bigint[] }
   // ---- messages ----
   | { type: "mail.sent"; id: bigint; from: bigint; to: bigint; topic: string; body: Uint8Array }
   | { type: "mail.taken"; id: bigint; pid: bigint };

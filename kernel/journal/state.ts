@@ -23,6 +23,8 @@ export interface ProcessState {
   /** Replies of this run that the caller has not acknowledged, by seq. */
   readonly results: Map<bigint, { readonly digest: string; readonly reply: Uint8Array }>;
   ackedThrough: bigint;
+  /** The highest seq of this run that was answered and recorded. */
+  lastSeq: bigint;
   readonly mailbox: Mail[];
 }
 
@@ -94,6 +96,7 @@ function applyProcess(state: State, record: JournalRecord): void {
       nextHandle: 1,
       results: new Map(),
       ackedThrough: 0n,
+      lastSeq: 0n,
       mailbox: [],
     });
     return;
@@ -106,6 +109,7 @@ function applyProcess(state: State, record: JournalRecord): void {
       if (record.run !== process.run) {
         process.results.clear();
         process.ackedThrough = 0n;
+        process.lastSeq = 0n;
       }
       process.run = record.run;
       process.tokenHash = record.tokenHash;
@@ -179,11 +183,13 @@ function applyCall(state: State, record: JournalRecord): void {
   const process = state.processes.get(record.pid);
   if (!process || process.run !== record.run) return;
   if (record.type === "call.done") {
+    if (record.seq > process.lastSeq) process.lastSeq = record.seq;
     process.results.set(record.seq, { digest: record.digest, reply: record.reply });
   } else if (record.type === "call.acked") {
     for (const seq of process.results.keys()) {
       if (seq <= record.through) process.results.delete(seq);
     }
+    for (const seq of record.also) process.results.delete(seq);
     if (record.through > process.ackedThrough) process.ackedThrough = record.through;
   }
 }

@@ -7,12 +7,16 @@ import { tokenHash, tokenMatches } from "../cap/tokens.js";
 import { secret } from "../clock.js";
 import { makeId, showId } from "../ids.js";
 import type { Process } from "../journal/journal.js";
+import type { JournalRecord } from "../journal/records.js";
 import { type Kernel, NODE } from "../kernel.js";
 import type { Port } from "../trap.js";
 import type { OsProcess } from "./os-process.js";
+import { type Waiter, Waiters } from "./waiters.js";
 
 /** Zombies that nobody waits for are reaped beyond this many. */
 const ZOMBIES_KEPT = 256;
+/** Programs started elsewhere, the operator's tools above all, find room when agents have taken all else. */
+const RESERVE = 32;
 
 export interface Attachment {
   readonly pid: bigint;
@@ -21,21 +25,16 @@ export interface Attachment {
   readonly principal: string;
 }
 
-interface Waiter {
-  readonly parent: bigint;
-  /** 0n: any child. */
-  readonly pid: bigint;
-  readonly found: (process: Process) => void;
-}
-
 export class Processes {
   readonly #kernel: Kernel;
   readonly #os = new Map<bigint, OsProcess>();
   readonly #grace = new Map<bigint, () => void>();
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters: Waiters;
+  #ending = false;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
+    this.#waiters = new Waiters(kernel.journal.state);
   }
 
   get(pid: bigint): Process | undefined {
@@ -50,7 +49,7 @@ export class Processes {
   } {
     const { journal, config, random, clock } = this.#kernel;
     const held = this.#held();
-    if (held >= config.limits.processes) {
+    if (held >= config.limits.processes + (of.spawned ? 0 : RESERVE)) {
       throw new ContixError("EAGAIN", `${held} processes are alive or not waited for, the limit`, {
         retryAfterUs: 1_000_000,
       });
@@ -105,7 +104,7 @@ export class Processes {
   /** The spawned process whose one-time token this is. */
   byToken(token: string): Process | undefined {
     for (const process of this.#kernel.journal.state.processes.values()) {
-      if (tokenMatches(token, process.tokenHash)) return process;
+      if (process.tokenHash !== "" && tokenMatches(token, process.tokenHash)) return process;
     }
     return undefined;
   }
@@ -127,9 +126,15 @@ export class Processes {
     this.exited(pid, 0, "exit");
   }
 
-  /** Hands the OS process of a spawned one over. */
+  /** Hands the OS process of a spawned one over. One that came too late is ended. */
   started(pid: bigint, os: OsProcess): void {
+    const process = this.get(pid);
+    if (!process || process.exit) {
+      os.signal("SIGKILL");
+      return;
+    }
     this.#os.set(pid, os);
+    if (this.#ending) os.signal("SIGKILL");
   }
 
   osPid(pid: bigint): number {
@@ -139,9 +144,9 @@ export class Processes {
   /** The process is over: its calls, contexts and children's ties end with it. */
   exited(pid: bigint, code: number, cause: string): void {
     const { journal, trap, placer, clock, log } = this.#kernel;
+    this.#os.delete(pid);
     const process = this.get(pid);
     if (!process || process.exit) return;
-    this.#os.delete(pid);
     this.#grace.get(pid)?.();
     this.#grace.delete(pid);
     trap.forget(pid, new ContixError("ECANCELED", "the process is over"));
@@ -153,26 +158,19 @@ export class Processes {
     }
     journal.append(...records, { type: "proc.exited", pid, code, cause, at: clock.now() });
     log.debug({ process: showId(pid), code, cause }, "process over");
-    this.#tell(process);
+    this.#waiters.over(process);
     this.#reapOrphans();
   }
 
   /** Calls `found` when a child is over, at once if one already is; the result stops waiting. ECHILD. */
-  wait(parent: bigint, pid: bigint, found: (process: Process) => void): () => void {
-    const children = this.#childrenOf(parent).filter((child) => pid === 0n || child.pid === pid);
-    if (children.length === 0) {
-      const what =
-        pid === 0n ? "this process has no children" : `${showId(pid)} is no child of this process`;
-      throw new ContixError("ECHILD", what, { argument: "pid" });
-    }
-    const zombie = children.find((child) => child.exit);
-    if (zombie) {
-      found(zombie);
-      return () => {};
-    }
-    const waiter: Waiter = { parent, pid, found };
-    this.#waiters.add(waiter);
-    return () => void this.#waiters.delete(waiter);
+  wait(waiter: Waiter): () => void {
+    return this.#waiters.add(waiter);
+  }
+
+  /** What to append to forget a process that is over; its books are closed. */
+  reap(pid: bigint): JournalRecord {
+    this.#kernel.accounts.drop(pid);
+    return { type: "proc.reaped", pid };
   }
 
   /** Ends the process by force. */
@@ -193,18 +191,22 @@ export class Processes {
     else this.#os.get(pid)?.signal(`SIG${name}` as NodeJS.Signals);
   }
 
-  /** Ends every process: TERM, then KILL after `graceUs`. Resolves when all OS processes are gone. */
+  /** Ends every spawned process: TERM, then KILL after `graceUs`. Resolves when all OS processes are gone. */
   async endAll(graceUs: number): Promise<void> {
     const { journal, clock } = this.#kernel;
+    this.#ending = true;
     const all = [...journal.state.processes.values()].filter((process) => !process.exit);
     for (const process of all) this.signal(process.pid, "TERM", 0n);
-    const gone = [...this.#os.values()].map((os) => os.gone);
-    const cancel = clock.after(graceUs, () => {
-      for (const os of this.#os.values()) os.signal("SIGKILL");
-    });
-    await Promise.all(gone);
+    const cancel = clock.after(graceUs, () => this.killAll());
+    // One whose start was under way joins the others while they end.
+    while (this.#os.size > 0) await Promise.all([...this.#os.values()].map((os) => os.gone));
     cancel();
     for (const process of all) this.exited(process.pid, 143, "shutdown");
+  }
+
+  /** Kills the OS process of every agent, at once: when the daemon itself ends in haste. */
+  killAll(): void {
+    for (const os of this.#os.values()) os.signal("SIGKILL");
   }
 
   #alive(pid: bigint): Process {
@@ -230,29 +232,12 @@ export class Processes {
     });
   }
 
-  #childrenOf(parent: bigint): Process[] {
-    return [...this.#kernel.journal.state.processes.values()].filter((p) => p.parent === parent);
-  }
-
-  #tell(process: Process): void {
-    const exited = this.get(process.pid);
-    if (!exited) return;
-    for (const waiter of this.#waiters) {
-      if (waiter.parent !== process.parent) continue;
-      if (waiter.pid !== 0n && waiter.pid !== process.pid) continue;
-      this.#waiters.delete(waiter);
-      waiter.found(exited);
-      return;
-    }
-  }
-
   /** Zombies without a living parent are reaped, the oldest first, beyond what `ps -a` shows. */
   #reapOrphans(): void {
     const { journal } = this.#kernel;
     const orphans = this.#orphans();
     for (const orphan of orphans.slice(0, Math.max(0, orphans.length - ZOMBIES_KEPT))) {
-      journal.append({ type: "proc.reaped", pid: orphan.pid });
-      this.#kernel.accounts.drop(orphan.pid);
+      journal.append(this.reap(orphan.pid));
     }
   }
 }

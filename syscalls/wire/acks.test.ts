@@ -25,8 +25,19 @@ test("the kernel is told unasked only after many answers", () => {
   const acks = new Acks();
   const due = Array.from({ length: 130 }, (_, i) => {
     const now = acks.replied(i + 1);
-    if (now) acks.tell();
+    if (now) acks.tellAll();
     return now ? i + 1 : 0;
   });
   expect(due.filter((seq) => seq > 0)).toEqual([64, 128]);
+});
+
+test("an open call does not hold up the answers after it", () => {
+  const acks = new Acks();
+  for (let seq = 2; seq < 65; seq++) expect(acks.replied(seq)).toBe(false);
+  expect(acks.replied(65)).toBe(true);
+  const { ackedThrough, acked } = acks.tellAll();
+  expect(ackedThrough).toBe(0n);
+  expect(acked).toEqual(Array.from({ length: 64 }, (_, i) => BigInt(i + 2)));
+  expect(acks.replied(1)).toBe(true);
+  expect(acks.tellAll()).toEqual({ ackedThrough: 65n, acked: [] });
 });

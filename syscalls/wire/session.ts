@@ -160,8 +160,7 @@ export class Session {
     this.#pending.delete(seq);
     pending.reply(reply, this.address);
     if (this.#acks.replied(seq)) {
-      const ackedThrough = this.#acks.tell();
-      this.#link?.send(encodeFrame({ $case: "ack", value: { ackedThrough } }));
+      this.#link?.send(encodeFrame({ $case: "ack", value: this.#acks.tellAll() }));
     }
   }
 

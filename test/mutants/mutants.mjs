@@ -94,7 +94,7 @@ export const MUTANTS = [
   {
     name: "trap: an acknowledged name may be used again",
     file: "kernel/trap.ts",
-    from: "if (seq > process.ackedThrough) return false;",
+    from: 'if (digest === "" || seq > lastSeq(live, process)) return false;',
     to: "return false;",
     tests: E2E,
     only: "a call's name",
