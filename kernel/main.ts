@@ -63,6 +63,8 @@ export async function boot(config: Config, driverCommand: DriverCommand): Promis
       },
     ); // the way in
     const { addresses } = door;
+    // However this process ends, short of kill -9, its agents end with it.
+    process.once("exit", () => kernel.procs.killAll());
     kernel.loop.start((error) => broken(log, error)); // the loop
     door.serving(true); // open
     home.announce({

@@ -11,6 +11,7 @@ import type { Kernel } from "../kernel.js";
 import { startOsProcess } from "./os-process.js";
 
 const NICE = { min: -20, max: 19 };
+const NAME_LENGTH = 128;
 const SIGNALS = ["INT", "TERM", "KILL", "USR1"];
 
 export async function spawn(kernel: Kernel, call: Call): Promise<void> {
@@ -24,7 +25,11 @@ export async function spawn(kernel: Kernel, call: Call): Promise<void> {
   if (own) throw new ContixError("EINVAL", `${own} is set by the kernel`, { argument: "env" });
   const { pid: parent, principal } = call.process;
   const nice = inRange("nice", args.nice ?? call.process.nice, NICE.min, NICE.max);
-  const name = args.name === "" ? programName(args.argv) : args.name;
+  const name = args.name === "" ? programName(args.argv).slice(0, NAME_LENGTH) : args.name;
+  if (name.length > NAME_LENGTH) {
+    const message = `a name of ${name.length} characters; at most ${NAME_LENGTH}`;
+    throw new ContixError("EINVAL", message, { argument: "name" });
+  }
   const { pid, token, log } = kernel.procs.create({ parent, name, principal, nice, spawned: true });
   const env = {
     ...args.env,
@@ -41,10 +46,12 @@ export async function spawn(kernel: Kernel, call: Call): Promise<void> {
   try {
     const os = await startOsProcess({ argv: args.argv, env, cwd, log }, onExit);
     if (!ended) kernel.procs.started(pid, os);
+    // Nobody will hear of it: the call was cancelled, or its process ended meanwhile.
+    if (call.over) os.signal("SIGKILL");
     call.done({ $case: "spawn", value: { pid } });
   } catch (error) {
     kernel.procs.exited(pid, 127, "spawn failed");
-    kernel.journal.append({ type: "proc.reaped", pid });
+    kernel.journal.append(kernel.procs.reap(pid));
     throw error;
   }
 }
@@ -52,13 +59,13 @@ export async function spawn(kernel: Kernel, call: Call): Promise<void> {
 export function wait(kernel: Kernel, call: Call): void {
   const { pid } = argumentsOf(call, "wait");
   call.waitingOn = "child";
-  const stop = kernel.procs.wait(call.process.pid, pid, (child) => {
+  const found = (child: Process): void => {
     const { code, cause } = child.exit ?? { code: 0, cause: "" };
-    call.done({ $case: "wait", value: { pid: child.pid, exitCode: code, cause } }, [
-      { type: "proc.reaped", pid: child.pid },
-    ]);
-  });
-  call.onEnd(stop);
+    const value = { pid: child.pid, exitCode: code, cause };
+    call.done({ $case: "wait", value }, [kernel.procs.reap(child.pid)]);
+  };
+  const failed = (error: ContixError): void => call.fail(error);
+  call.onEnd(kernel.procs.wait({ parent: call.process.pid, pid, found, failed }));
 }
 
 export function kill(kernel: Kernel, call: Call): void {

@@ -1,12 +1,17 @@
 /** The OS process of a spawned agent: its start, its log, its signals, its end. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { dirname } from "node:path";
-import { ContixError } from "../../proto/errno.js";
+import { ContixError, type Errno } from "../../proto/errno.js";
 
 /** Agents run nicer than the driver: a busy neighbour costs the engine's two-thread barriers most. */
 const AGENT_NICE = 10;
+const START_ERRNO: Readonly<Record<string, Errno>> = {
+  EACCES: "EPERM",
+  E2BIG: "E2BIG",
+  ERR_INVALID_ARG_VALUE: "EINVAL",
+};
 /** What an agent inherits of the daemon's environment. */
 const INHERITED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SHELL", "NODE_PATH"];
 
@@ -25,8 +30,8 @@ export interface OsProcessSpec {
 }
 
 /**
- * Starts the program in a process group of its own. Rejects with ENOENT or EPERM
- * when it cannot be started. `onExit` is called once, with its code and cause.
+ * Starts the program in a process group of its own. Rejects with ENOENT, EPERM,
+ * E2BIG or EINVAL when it cannot be started. `onExit` is called once, with its code and cause.
  */
 export function startOsProcess(
   spec: OsProcessSpec,
@@ -36,19 +41,29 @@ export function startOsProcess(
   mkdirSync(dirname(spec.log), { recursive: true, mode: 0o700 });
   const log = openSync(spec.log, "a", 0o600);
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      cwd: spec.cwd,
-      env: { ...inherited(), ...spec.env },
-      stdio: ["ignore", log, log],
-      detached: true,
-    });
-    closeSync(log);
+    let child: ChildProcess;
+    try {
+      child = spawn(program, args, {
+        cwd: spec.cwd,
+        env: { ...inherited(), ...spec.env },
+        stdio: ["ignore", log, log],
+        detached: true,
+      });
+    } catch (error) {
+      // A zero byte in a string, or more of them than the system takes.
+      reject(startError(error as NodeJS.ErrnoException, spec));
+      return;
+    } finally {
+      closeSync(log);
+    }
     child.once("error", (error: NodeJS.ErrnoException) => reject(startError(error, spec)));
     child.once("spawn", () => {
       const osPid = child.pid ?? 0;
       lowerPriority(osPid);
       const gone = new Promise<void>((end) => {
         child.once("exit", (code, signal) => {
+          // What it left behind has no process any more that could be seen or ended.
+          signalGroup(osPid, "SIGKILL");
           if (signal)
             onExit(128 + constants.signals[signal], `signal ${signal.replace("SIG", "")}`);
           else onExit(code ?? 0, "exit");
@@ -75,8 +90,8 @@ function startError(error: NodeJS.ErrnoException, spec: OsProcessSpec): ContixEr
     const message = `cannot start "${program}" in ${spec.cwd}: no such program or directory`;
     return new ContixError("ENOENT", message, { argument: "argv" });
   }
-  const code = error.code === "EACCES" ? "EPERM" : "EIO";
-  return new ContixError(code, `cannot start "${program}": ${error.message}`, { argument: "argv" });
+  const message = `cannot start "${program?.slice(0, 256)}": ${error.message.slice(0, 256)}`;
+  return new ContixError(START_ERRNO[error.code ?? ""] ?? "EIO", message, { argument: "argv" });
 }
 
 function lowerPriority(osPid: number): void {
