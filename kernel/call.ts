@@ -99,7 +99,7 @@ export class Call {
     this.#finish({ seq: this.syscall.seq, usage, result }, effects);
   }
 
-  /** Answers with an error, once. Errors of the caller are not kept for repetition. */
+  /** Answers with an error, once. It is kept for repetition as a result is. */
   fail(error: unknown, usage: Usage = NO_USAGE, effects: readonly JournalRecord[] = []): void {
     if (this.#over) return;
     const result = { $case: "error" as const, value: toWire(error) };

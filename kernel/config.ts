@@ -16,8 +16,16 @@ const Limits = z.strictObject({
   contextsPerProcess: z.int().min(1).default(64),
   /** Results that a process has not acknowledged. */
   unackedResults: z.int().min(16).default(4096),
+  unackedBytes: z
+    .int()
+    .min(1)
+    .default(64 << 20),
   processes: z.int().min(1).default(512),
   mailboxMessages: z.int().min(1).default(1024),
+  mailboxBytes: z
+    .int()
+    .min(1)
+    .default(16 << 20),
   messageBytes: z
     .int()
     .min(1)

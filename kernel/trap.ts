@@ -133,7 +133,8 @@ export class Trap {
         retryAfterUs: 100_000,
       });
     }
-    if (process.results.size >= config.limits.unackedResults) {
+    const { unackedResults, unackedBytes } = config.limits;
+    if (process.results.size >= unackedResults || process.resultBytes >= unackedBytes) {
       throw new ContixError("EAGAIN", "too many results wait to be acknowledged", {
         argument: "acked_through",
         retryAfterUs: 100_000,
@@ -185,13 +186,14 @@ export class Trap {
     if (seq < 1n) throw new ContixError("EINVAL", "seq starts at 1", { argument: "seq" });
     const running = live.calls.get(seq);
     const finished = process.results.get(seq);
-    const first = running?.digest ?? finished?.digest;
-    if (first === undefined) {
+    if (!running && !finished) {
       // Seqs rise, so what is neither running nor kept, and not above all before, was acknowledged.
       if (digest === "" || seq > lastSeq(live, process)) return false;
       throw new ContixError("EEXIST", `seq ${seq} was used and acknowledged`, { argument: "seq" });
     }
-    if (first !== digest) {
+    // A pure call has no digest of its own; only while it is in flight is its name taken.
+    const first = finished?.digest ?? (running && payloadDigest(running.syscall));
+    if (first !== (digest || payloadDigest(syscall))) {
       throw new ContixError("EEXIST", `seq ${seq} was used for another call`, { argument: "seq" });
     }
     if (finished) live.port?.reply(Reply.decode(finished.reply));

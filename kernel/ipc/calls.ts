@@ -18,7 +18,11 @@ export function send(kernel: Kernel, call: Call): void {
     const what = `a message of ${body.length} bytes, topic ${topic.length}; at most ${limits.messageBytes} and ${TOPIC_LENGTH}`;
     throw new ContixError("EMSGSIZE", what, { argument: "body" });
   }
-  if (target.mailbox.length >= limits.mailboxMessages) {
+  const { mailbox, mailboxBytes } = target;
+  const full =
+    mailbox.length >= limits.mailboxMessages ||
+    (mailbox.length > 0 && mailboxBytes + body.length > limits.mailboxBytes);
+  if (full) {
     throw new ContixError("EAGAIN", `the mailbox of ${showId(to)} is full`, {
       retryAfterUs: 100_000,
     });

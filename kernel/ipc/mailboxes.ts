@@ -22,7 +22,7 @@ export class Mailboxes {
     return () => {
       const at = queue.indexOf(receiver);
       if (at >= 0) queue.splice(at, 1);
-      if (queue.length === 0) this.#waiting.delete(pid);
+      if (queue.length === 0 && this.#waiting.get(pid) === queue) this.#waiting.delete(pid);
     };
   }
 

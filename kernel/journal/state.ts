@@ -22,10 +22,12 @@ export interface ProcessState {
   nextHandle: number;
   /** Replies of this run that the caller has not acknowledged, by seq. */
   readonly results: Map<bigint, { readonly digest: string; readonly reply: Uint8Array }>;
+  resultBytes: number;
   ackedThrough: bigint;
   /** The highest seq of this run that was answered and recorded. */
   lastSeq: bigint;
   readonly mailbox: Mail[];
+  mailboxBytes: number;
 }
 
 export interface Mail {
@@ -95,9 +97,11 @@ function applyProcess(state: State, record: JournalRecord): void {
       handles: new Map(),
       nextHandle: 1,
       results: new Map(),
+      resultBytes: 0,
       ackedThrough: 0n,
       lastSeq: 0n,
       mailbox: [],
+      mailboxBytes: 0,
     });
     return;
   }
@@ -107,7 +111,7 @@ function applyProcess(state: State, record: JournalRecord): void {
   switch (record.type) {
     case "proc.run":
       if (record.run !== process.run) {
-        process.results.clear();
+        forgetResults(process);
         process.ackedThrough = 0n;
         process.lastSeq = 0n;
       }
@@ -122,8 +126,9 @@ function applyProcess(state: State, record: JournalRecord): void {
       process.exit = { code: record.code, cause: record.cause, at: record.at };
       process.tokenHash = "";
       process.resumeHash = "";
-      process.results.clear();
+      forgetResults(process);
       process.mailbox.length = 0;
+      process.mailboxBytes = 0;
       break;
     case "proc.reaped":
       state.processes.delete(record.pid);
@@ -184,24 +189,41 @@ function applyCall(state: State, record: JournalRecord): void {
   if (!process || process.run !== record.run) return;
   if (record.type === "call.done") {
     if (record.seq > process.lastSeq) process.lastSeq = record.seq;
+    // Acknowledged before it was done: nobody will ask for it again.
+    if (process.exit || record.seq <= process.ackedThrough) return;
     process.results.set(record.seq, { digest: record.digest, reply: record.reply });
+    process.resultBytes += record.reply.length;
   } else if (record.type === "call.acked") {
     for (const seq of process.results.keys()) {
-      if (seq <= record.through) process.results.delete(seq);
+      if (seq <= record.through) forgetResult(process, seq);
     }
-    for (const seq of record.also) process.results.delete(seq);
+    for (const seq of record.also) forgetResult(process, seq);
     if (record.through > process.ackedThrough) process.ackedThrough = record.through;
   }
+}
+
+function forgetResults(process: ProcessState): void {
+  process.results.clear();
+  process.resultBytes = 0;
+}
+
+function forgetResult(process: ProcessState, seq: bigint): void {
+  process.resultBytes -= process.results.get(seq)?.reply.length ?? 0;
+  process.results.delete(seq);
 }
 
 function applyMail(state: State, record: JournalRecord): void {
   if (record.type === "mail.sent") {
     state.counters.mail = Math.max(state.counters.mail, Number(record.id & COUNTER));
     const { id, from, topic, body } = record;
-    state.processes.get(record.to)?.mailbox.push({ id, from, topic, body });
+    const to = state.processes.get(record.to);
+    if (!to || to.exit) return;
+    to.mailbox.push({ id, from, topic, body });
+    to.mailboxBytes += body.length;
   } else if (record.type === "mail.taken") {
-    const mailbox = state.processes.get(record.pid)?.mailbox;
-    const at = mailbox?.findIndex((mail) => mail.id === record.id) ?? -1;
-    if (at >= 0) mailbox?.splice(at, 1);
+    const process = state.processes.get(record.pid);
+    const at = process?.mailbox.findIndex((mail) => mail.id === record.id) ?? -1;
+    const [mail] = at >= 0 ? (process?.mailbox.splice(at, 1) ?? []) : [];
+    if (process && mail) process.mailboxBytes -= mail.body.length;
   }
 }

@@ -33,13 +33,16 @@ export async function tokenizeInput(
   }
   if (input.$case === "chat") {
     checkMessages(kernel, input.value.messages);
-    for (const { content } of input.value.messages) checkTextFits(kernel, content);
+    checkTextFits(
+      kernel,
+      input.value.messages.reduce((sum, { content }) => sum + content.length, 0),
+    );
     const tokens = await chatTokens(kernel, context, input.value.messages, false);
     return { tokens, tail: "closed" };
   }
   const start = context.tail === "empty";
   if (input.value === "") return { tokens: [], tail: context.tail };
-  checkTextFits(kernel, input.value);
+  checkTextFits(kernel, input.value.length);
   const what = { $case: "encode" as const, value: { text: input.value, special: false, start } };
   return { tokens: await kernel.driver.text(what), tail: "text" };
 }
@@ -47,7 +50,7 @@ export async function tokenizeInput(
 /** The tokens that open the assistant's turn after `messages`. */
 export function chatTokens(
   kernel: Kernel,
-  context: Context,
+  context: Pick<Context, "tokens" | "tail">,
   messages: { role: string; content: string }[],
   generationPrompt: boolean,
 ): Promise<number[]> {
@@ -98,10 +101,10 @@ function checkMessages(kernel: Kernel, messages: readonly { role: string }[]): v
 /** No token stands for more characters than this: a longer text need not be tokenized to be refused. */
 const TOKEN_CHARACTERS = 256;
 
-function checkTextFits(kernel: Kernel, text: string): void {
+function checkTextFits(kernel: Kernel, characters: number): void {
   const window = kernel.engine.slotTokens;
-  if (text.length <= window * TOKEN_CHARACTERS) return;
-  const what = `a text of ${text.length} characters is over the window, which holds ${window} tokens`;
+  if (characters <= window * TOKEN_CHARACTERS) return;
+  const what = `a text of ${characters} characters is over the window, which holds ${window} tokens`;
   throw new ContixError("ENOMEM", what, { argument: "input" });
 }
 

@@ -9,7 +9,7 @@ import type { Context } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
 import { lockContext, nextCid } from "../mm/calls.js";
-import { chatTokens, checkWindow, tokenizeInput } from "../mm/input.js";
+import { chatTokens, checkWindow, type Tokenized, tokenizeInput } from "../mm/input.js";
 import type { Account } from "../proc/accounts.js";
 import { checkModel } from "../sys.js";
 import type { Burst, BurstEnd, BurstListener, BurstSpec, SamplingSpec } from "./burst.js";
@@ -19,7 +19,7 @@ export async function generate(kernel: Kernel, call: Call): Promise<void> {
   checkModel(kernel, args.model);
   const sampling = checkSampling(kernel, args.sampling);
   checkStops(kernel, args.stop);
-  kernel.admission.enter();
+  kernel.admission.enter(call.process.pid);
   const generation = new Generation(kernel, call, args);
   try {
     await generation.start(sampling);
@@ -61,9 +61,14 @@ class Generation implements BurstListener {
     const { journal, clock, driver } = this.#kernel;
     const call = this.#call;
     const context = this.#openContext();
-    await this.#appendInput(context);
+    const input = await this.#tokenize(context);
     call.check();
     if (driver.failure) throw driver.failure;
+    // Nothing can fail from here on: a call that failed has left the context as it was.
+    if (input.tokens.length > 0) {
+      this.#account().tokensIn += input.tokens.length;
+      journal.append({ type: "ctx.given", cid: context.cid, ...input });
+    }
     const genStart = context.tokens.length;
     const room = this.#kernel.engine.slotTokens - genStart;
     const { pid } = call.process;
@@ -137,26 +142,19 @@ class Generation implements BurstListener {
     return this.#context;
   }
 
-  /** Appends the call's input, and opens the assistant's turn after whole chat turns. */
-  async #appendInput(context: Context): Promise<void> {
-    const { journal, engine } = this.#kernel;
+  /** What the call gives to the context: its input, and the assistant's turn opened after whole chat turns. */
+  async #tokenize(context: Context): Promise<Tokenized> {
     const input = await tokenizeInput(this.#kernel, context, this.#args.input);
-    this.#call.check();
     checkWindow(this.#kernel, context, input.tokens.length);
-    if (input.tokens.length > 0) {
-      const { tokens, tail } = input;
-      this.#account().tokensIn += tokens.length;
-      journal.append({ type: "ctx.given", cid: context.cid, tokens, tail });
-    }
-    if (context.tokens.length === 0) {
+    if (context.tokens.length + input.tokens.length === 0) {
       throw new ContixError("EINVAL", "the prompt is empty", { argument: "prompt" });
     }
-    if (context.tail === "closed" && engine.chat) {
-      const tokens = await chatTokens(this.#kernel, context, [], true);
-      this.#call.check();
-      checkWindow(this.#kernel, context, tokens.length);
-      journal.append({ type: "ctx.given", cid: context.cid, tokens, tail: "assistant" });
-    }
+    if (input.tail !== "closed" || !this.#kernel.engine.chat) return input;
+    this.#call.check();
+    const opening = await chatTokens(this.#kernel, { tokens: [], tail: "closed" }, [], true);
+    const tokens = [...input.tokens, ...opening];
+    checkWindow(this.#kernel, context, tokens.length);
+    return { tokens, tail: "assistant" };
   }
 
   #stop(error: ContixError): void {
@@ -175,7 +173,7 @@ class Generation implements BurstListener {
       this.#bookTime(this.#burst);
     }
     this.#lock?.[Symbol.dispose]();
-    admission.leave(this.#burst?.servedUs);
+    admission.leave(this.#call.process.pid, this.#burst?.servedUs);
     const context = this.#context;
     if (!context || this.#call.context) return [];
     // The context of a call without a handle ends with the call.
@@ -201,13 +199,14 @@ class Generation implements BurstListener {
 
   #attachment(attached: boolean): void {
     this.#attached = attached;
+    this.#flush(false);
     this.#regulate();
   }
 
-  /** Sends what is unsent, in one chunk, if the caller has room; the rest of a finished call always. */
+  /** Sends what is unsent, in one chunk, if the caller is there and has room; the rest of a finished call always. */
   #flush(last: boolean): void {
     if (!this.#args.stream || this.#unsentText === "") return;
-    if (this.#credit <= 0 && !last) return;
+    if ((this.#credit <= 0 || !this.#attached) && !last) return;
     this.#credit--;
     this.#call.chunk(this.#unsentText, this.#unsentTokens);
     this.#unsentText = "";

@@ -1,0 +1,124 @@
+/** The state is a fold over records: what holds after any of them, in any order. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { memoryJournal } from "./journal.js";
+import type { JournalRecord } from "./records.js";
+import { apply, emptyState, type State } from "./state.js";
+
+const pid = fc.bigInt({ min: 1n, max: 5n });
+const cid = fc.bigInt({ min: 1n, max: 5n });
+const seq = fc.bigInt({ min: 1n, max: 8n });
+const run = fc.nat(2);
+const bytes = fc.uint8Array({ maxLength: 6 });
+const tokens = fc.array(fc.nat(9), { maxLength: 4 });
+const tail = fc.constantFrom("empty" as const, "text" as const, "closed" as const);
+const type = <T extends JournalRecord["type"]>(value: T) => fc.constant(value);
+
+const record: fc.Arbitrary<JournalRecord> = fc.oneof(
+  fc.record({
+    ...{ type: type("proc.created"), pid, parent: pid, name: fc.constant("p"), at: fc.nat() },
+    ...{
+      principal: fc.constant("admin"),
+      nice: fc.nat(19),
+      spawned: fc.boolean(),
+      log: fc.constant(""),
+    },
+  }),
+  fc.record({
+    ...{ type: type("proc.run"), pid, run },
+    ...{ tokenHash: fc.constantFrom("", "t"), resumeHash: fc.constantFrom("", "r") },
+  }),
+  fc.record({
+    type: type("proc.exited"),
+    pid,
+    code: fc.nat(255),
+    cause: fc.constant("exit"),
+    at: fc.nat(),
+  }),
+  fc.record({ type: type("proc.reaped"), pid }),
+  fc.record({ type: type("ctx.created"), cid, owner: pid, handle: fc.nat(3) }),
+  fc.record({ type: type("ctx.given"), cid, tokens, tail }),
+  fc.record({ type: type("ctx.generated"), cid, tokens }),
+  fc.record({ type: type("ctx.closed"), cid }),
+  fc.record({ type: type("call.done"), pid, run, seq, digest: fc.constant("d"), reply: bytes }),
+  fc.record({
+    type: type("call.acked"),
+    pid,
+    run,
+    through: seq,
+    also: fc.array(seq, { maxLength: 3 }),
+  }),
+  fc.record({
+    type: type("mail.sent"),
+    id: seq,
+    from: pid,
+    to: pid,
+    topic: fc.constant(""),
+    body: bytes,
+  }),
+  fc.record({ type: type("mail.taken"), id: seq, pid }),
+);
+
+/** The kernel makes every id once. */
+function once(records: readonly JournalRecord[]): JournalRecord[] {
+  const used = new Set<string>();
+  return records.filter((r) => {
+    const name =
+      r.type === "proc.created"
+        ? `p${r.pid}`
+        : r.type === "ctx.created"
+          ? `c${r.cid}`
+          : r.type === "mail.sent"
+            ? `m${r.id}`
+            : "";
+    if (name === "") return true;
+    if (used.has(name)) return false;
+    used.add(name);
+    return true;
+  });
+}
+
+function check(state: State): void {
+  for (const process of state.processes.values()) {
+    const sum = (sizes: number[]): number => sizes.reduce((a, b) => a + b, 0);
+    expect(process.mailboxBytes).toBe(sum(process.mailbox.map(({ body }) => body.length)));
+    expect(process.resultBytes).toBe(sum([...process.results.values()].map((r) => r.reply.length)));
+    for (const kept of process.results.keys()) expect(kept > process.ackedThrough).toBe(true);
+    if (!process.exit) continue;
+    expect(process.results.size + process.mailbox.length).toBe(0);
+    expect(process.tokenHash + process.resumeHash).toBe("");
+  }
+  for (const { tokens, runs } of state.contexts.values()) {
+    runs.forEach((r, i) => {
+      const next = runs[i + 1];
+      if (next) expect(next.given).toBe(!r.given);
+      expect(r.start).toBeLessThan(next?.start ?? tokens.length);
+    });
+    expect(runs[0]?.start ?? 0).toBe(0);
+  }
+}
+
+describe("the state", () => {
+  it("is the fold of the records, and keeps nothing of what is over", () => {
+    fc.assert(
+      fc.property(fc.array(record, { maxLength: 60 }), (all) => {
+        const records = once(all);
+        const journal = memoryJournal();
+        const folded = emptyState();
+        for (const r of records) {
+          journal.append(r);
+          apply(folded, r);
+          check(folded);
+        }
+        expect(journal.state).toEqual(folded);
+        // The end of everything leaves nothing but the counters.
+        for (const c of [...folded.contexts.keys()]) apply(folded, { type: "ctx.closed", cid: c });
+        for (const { handles } of folded.processes.values()) expect(handles.size).toBe(0);
+        for (const p of [...folded.processes.keys()])
+          apply(folded, { type: "proc.reaped", pid: p });
+        expect(folded.contexts.size + folded.processes.size).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
