@@ -1,7 +1,7 @@
 /** The Attach stream: one per process, all its syscalls multiplexed by seq. */
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { ContixError, toWire } from "../../proto/errno.js";
-import type { ClientFrame, Hello, ServerFrame } from "../../proto/gen/contix/v1/kernel.js";
+import type { ClientFrame, Hello, ServerFrame, Signal } from "../../proto/gen/contix/v1/kernel.js";
 import { NO_USAGE } from "../call.js";
 import { ABI, type Kernel, NODE, VERSION } from "../kernel.js";
 import type { Port } from "../trap.js";
@@ -19,6 +19,8 @@ type Stream = ServerDuplexStream<ClientFrame | Malformed, ServerFrame>;
 export function attachStream(kernel: Kernel, auth: Authenticator, stream: Stream): void {
   let pid: bigint | undefined;
   let ended = false;
+  /** Signals for a reader who is behind, by name. */
+  const signals = new Map<string, Signal>();
   const send = (frame: NonNullable<ServerFrame["frame"]>): void => {
     if (ended || !stream.writable) return;
     // Whoever does not read his answers is not read either, until he has caught up.
@@ -36,7 +38,11 @@ export function attachStream(kernel: Kernel, auth: Authenticator, stream: Stream
   const port: Port = {
     reply: (value) => send({ $case: "reply", value }),
     chunk: (value) => send({ $case: "chunk", value }),
-    signal: (value) => send({ $case: "signal", value }),
+    signal(value) {
+      // As in Unix a signal that waits already is not queued again: who does not read gets it once.
+      if (!stream.writableNeedDrain) send({ $case: "signal", value });
+      else signals.set(value.name, value);
+    },
     close(error) {
       if (ended) return;
       if (error) refuse(error);
@@ -72,7 +78,11 @@ export function attachStream(kernel: Kernel, auth: Authenticator, stream: Stream
       if (pid === undefined) end();
     }
   });
-  stream.on("drain", () => stream.resume());
+  stream.on("drain", () => {
+    for (const value of signals.values()) send({ $case: "signal", value });
+    signals.clear();
+    if (!stream.writableNeedDrain) stream.resume();
+  });
   let cancelLeft = (): void => {};
   stream.on("end", () => {
     // A stream that breaks ends first and is cancelled a moment later: wait and see which it is.

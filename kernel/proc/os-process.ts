@@ -1,6 +1,6 @@
 /** The OS process of a spawned agent: its start, its log, its signals, its end. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { dirname } from "node:path";
 import { ContixError, type Errno } from "../../proto/errno.js";
@@ -94,11 +94,16 @@ function startError(error: NodeJS.ErrnoException, spec: OsProcessSpec): ContixEr
   return new ContixError(START_ERRNO[error.code ?? ""] ?? "EIO", message, { argument: "argv" });
 }
 
+/**
+ * Makes an agent give way to the driver. Where Linux groups processes by session,
+ * a nice value counts within the agent's own session only, and the group has one too.
+ */
 function lowerPriority(osPid: number): void {
   try {
     setPriority(osPid, AGENT_NICE);
+    writeFileSync(`/proc/${osPid}/autogroup`, String(AGENT_NICE));
   } catch {
-    // It is already over; nothing to lower.
+    // It is already over, or this system has no such groups: nothing to lower.
   }
 }
 

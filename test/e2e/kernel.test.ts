@@ -315,7 +315,7 @@ describe("what may be killed", () => {
 
 describe("a crowd", () => {
   it("of 1,000 calls at once meets a bounded queue, and all others finish", async () => {
-    const kernel = await start({ queueLimit: 200 });
+    const kernel = await start({ queueLimit: 400 });
     await using os = await kernel.connect();
     const calls = Array.from({ length: 1000 }, (_, i) =>
       os.llm.generate(`call ${i}`, { maxTokens: 8 }),
