@@ -87,6 +87,6 @@ function span(least: number, most: number): string {
 }
 
 /** For an option that may be given several times. */
-export function collect(value: string, before: readonly string[]): string[] {
+export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }

@@ -5,7 +5,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 
 /** `contixd.json`: written when the daemon is ready, removed when it ends. */
@@ -69,8 +69,9 @@ export function isAlive(pid: number): boolean {
 export function isContixd(pid: number): boolean {
   if (!isAlive(pid)) return false;
   try {
-    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-    return /contixd/.test(command) && statSync(`/proc/${pid}`).uid === process.getuid?.();
+    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    const program = words.some((word) => /^contixd(\.[jt]s)?$/.test(basename(word)));
+    return program && statSync(`/proc/${pid}`).uid === process.getuid?.();
   } catch {
     return process.platform !== "linux";
   }

@@ -16,7 +16,7 @@ interface Options {
   readonly repetitionPenalty?: number;
   readonly presencePenalty?: number;
   readonly seed?: bigint;
-  readonly stop: readonly string[];
+  readonly stop?: readonly string[];
   readonly model?: string;
   readonly stats?: true;
   readonly json?: true;
@@ -43,7 +43,7 @@ export function registerGenerate(program: Command): void {
       number(-2, 2),
     )
     .option("--seed <n>", "the same seed gives the same text", readSeed)
-    .option("--stop <text>", "end before this text; may be given again", collect, [])
+    .option("--stop <text>", "end before this text; may be given again", collect)
     .option("--model <name>", "default: the model that the daemon serves")
     .option("--stats", "what it took, on stderr")
     .option("--json", "the whole result as JSON, at its end")

@@ -12,7 +12,7 @@ import { interruptible, print, printJson, remark, whenPipeCloses } from "../term
 interface Options {
   readonly detach?: true;
   readonly interactive?: true;
-  readonly env: readonly string[];
+  readonly env?: readonly string[];
   readonly name?: string;
   readonly nice?: number;
   readonly json?: true;
@@ -30,7 +30,7 @@ export function registerRun(program: Command): void {
     .passThroughOptions()
     .option("-d, --detach", "print the pid and return; see `contix logs`")
     .option("-i, --interactive", "keep this terminal: the program reads from its stdin")
-    .option("-e, --env <NAME[=value]>", "a variable for it; may be given again", collect, [])
+    .option("-e, --env <NAME[=value]>", "a variable for it; may be given again", collect)
     .option("--name <name>", "what `contix ps` shows; default: the program's file name")
     .option("--nice <n>", "-20 to 19: lower runs first", whole(-20, 19))
     .option("--json", "with --detach: the pid as JSON")
@@ -52,7 +52,7 @@ async function run(
   place: Place,
 ): Promise<void> {
   const argv = commandFor(file, args, process.cwd());
-  const env = readEnvironment(options.env);
+  const env = readEnvironment(options.env ?? []);
   if (options.interactive === true) {
     if (options.detach === true) throw usage("--interactive and --detach exclude each other");
     await interruptible((signal) => startIfNone(place, signal));

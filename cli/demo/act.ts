@@ -113,11 +113,8 @@ async function look(os: Os, stage: Map<string, { child: Child; player: Player }>
 export function update(player: Player, row: ProcInfo): Player {
   const { state, waitingOn, slot, tokensIn, tokensOut, queuedMs, ageMs } = row;
   const first = player.firstTokenMs ?? (tokensOut > 0 ? ageMs : null);
-  return {
-    ...player,
-    ...{ state, waitingOn, slot, tokensIn, tokensOut, queuedMs, ageMs },
-    firstTokenMs: first,
-  };
+  const seen = { state, waitingOn, slot, tokensIn, tokensOut, queuedMs, ageMs };
+  return { ...player, ...seen, firstTokenMs: first };
 }
 
 async function finale(player: Player, child: Child, log: string | null): Promise<Player> {
@@ -128,11 +125,8 @@ async function finale(player: Player, child: Child, log: string | null): Promise
   const last = said.trim().split("\n").at(-1) ?? "";
   const cause = exit.cause === "exit" ? `exit code ${exitCode}` : exit.cause;
   const failed = exitCode !== 0 || answer === "";
-  return {
-    ...player,
-    ...{ state: "ended", waitingOn: "", slot: null, exitCode, answer },
-    failure: failed ? [cause, last].filter(Boolean).join(": ") : "",
-  };
+  const failure = failed ? [cause, last].filter(Boolean).join(": ") : "";
+  return { ...player, state: "ended", waitingOn: "", slot: null, exitCode, answer, failure };
 }
 
 /** The length of the union of the times in which players lived, milliseconds. */
