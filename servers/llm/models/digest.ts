@@ -14,6 +14,8 @@ export interface DigestParts {
   readonly weightsDigest: string;
   readonly recipe: Recipe;
   readonly kv: "fp32";
+  /** ONNX Runtime's attention kernel: the tiled one lets a chunk's size change bits, so never it. */
+  readonly attention: "plain";
   readonly graphVersion: number;
   readonly runtimeVersion: string;
   readonly kernelClass: string;
@@ -33,6 +35,7 @@ export function engineDigest(weightsDigest: string, recipe: Recipe): string {
     weightsDigest,
     recipe,
     kv: "fp32",
+    attention: "plain",
     graphVersion: GRAPH_VERSION,
     runtimeVersion: runtimeVersion(),
     kernelClass: kernelClass(),
