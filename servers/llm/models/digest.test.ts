@@ -5,6 +5,7 @@ const PARTS = {
   weightsDigest: "w",
   recipe: "q8",
   kv: "fp32",
+  attention: "plain",
   graphVersion: 1,
   runtimeVersion: "1.30.0",
   kernelClass: "x64 avx2",
