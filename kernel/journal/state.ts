@@ -110,6 +110,8 @@ function applyProcess(state: State, record: JournalRecord): void {
   if (!process) return;
   switch (record.type) {
     case "proc.run":
+      // Who is over does not run again, whatever the order of records says.
+      if (process.exit) break;
       if (record.run !== process.run) {
         forgetResults(process);
         process.ackedThrough = 0n;
@@ -191,6 +193,8 @@ function applyCall(state: State, record: JournalRecord): void {
     if (record.seq > process.lastSeq) process.lastSeq = record.seq;
     // Acknowledged before it was done: nobody will ask for it again.
     if (process.exit || record.seq <= process.ackedThrough) return;
+    // The first result of a name stays its result (law 4).
+    if (process.results.has(record.seq)) return;
     process.results.set(record.seq, { digest: record.digest, reply: record.reply });
     process.resultBytes += record.reply.length;
   } else if (record.type === "call.acked") {

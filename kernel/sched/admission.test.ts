@@ -18,7 +18,7 @@ describe("admission", () => {
     const admission = new Admission(16, 512);
     let hog = 0;
     expect(() => {
-      for (; ; hog++) admission.enter(1n);
+      for (; hog <= admission.limit; hog++) admission.enter(1n);
     }).toThrow(full);
     expect(hog).toBeGreaterThan(400);
     for (let pid = 2n; pid < 50n; pid++) admission.enter(pid);
