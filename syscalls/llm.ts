@@ -13,13 +13,13 @@ import type { Session } from "./wire/session.js";
 export interface GenerateOptions extends CallOptions {
   /** The most tokens to generate; by default as many as the window holds. */
   readonly maxTokens?: number | undefined;
-  /** 0 is greedy; 0.7 by default. */
+  /** 0 to 2; 0 is greedy; 0.7 by default. */
   readonly temperature?: number | undefined;
   /** Draw from the k likeliest tokens only; 0, the default, is off. */
   readonly topK?: number | undefined;
   /** Draw from the likeliest tokens that make up this probability; 1, the default, is all. */
   readonly topP?: number | undefined;
-  /** Leave out tokens less likely than this share of the likeliest; 0, the default, is off. */
+  /** Leave out tokens less likely than this share of the likeliest; 0.05 by default, 0 is off. */
   readonly minP?: number | undefined;
   /** Over 1, tokens that are in the context become less likely; 1, the default, is off. */
   readonly repetitionPenalty?: number | undefined;

@@ -32,10 +32,14 @@ export function registerGenerate(program: Command): void {
     .argument("[prompt]", "the prompt; without it, or with -, it is read from stdin")
     .option("-c, --chat", "answer it as a user's message, by the model's chat template")
     .option("-n, --max-tokens <n>", "the most tokens; default: what the window holds", whole(1))
-    .option("-t, --temperature <t>", "0 is greedy; default 0.7", number(0, 1e6))
+    .option("-t, --temperature <t>", "0 is greedy; default 0.7", number(0, 2))
     .option("--top-k <k>", "draw from the k likeliest tokens", whole(0))
     .option("--top-p <p>", "draw from the likeliest that make up p", number(0, 1))
-    .option("--min-p <p>", "leave out tokens below this share of the likeliest", number(0, 1))
+    .option(
+      "--min-p <p>",
+      "leave out tokens below this share of the likeliest (default 0.05)",
+      number(0, 1),
+    )
     .option("--repetition-penalty <x>", "over 1: what is there becomes less likely", number(0, 1e6))
     .option(
       "--presence-penalty <x>",
