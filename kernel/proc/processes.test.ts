@@ -4,6 +4,7 @@ import { systemRandomness } from "../clock.js";
 import { memoryJournal } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
 import { silentLog } from "../log.js";
+import type { Port } from "../trap.js";
 import { Accounts } from "./accounts.js";
 import { Processes } from "./processes.js";
 
@@ -11,6 +12,7 @@ function table(limit: number) {
   const journal = memoryJournal();
   const accounts = new Accounts();
   const timers = new Set<() => void>();
+  const ports = new Map<bigint, Port>();
   const after = (_: number, fn: () => void) => {
     timers.add(fn);
     return () => void timers.delete(fn);
@@ -19,13 +21,13 @@ function table(limit: number) {
     ...{ journal, accounts, log: silentLog, random: systemRandomness },
     config: { home: "/home", detachGraceMs: 5, limits: { processes: limit } },
     clock: { now: () => 0, wall: () => 0, after },
-    trap: { forget() {}, attach() {}, detach: () => true, port: () => undefined },
+    trap: { forget() {}, attach() {}, detach: () => true, port: (pid: bigint) => ports.get(pid) },
     placer: { dropContext() {} },
   } as unknown as Kernel;
   const procs = new Processes(kernel);
   const create = (parent: bigint, spawned = true) =>
     procs.create({ parent, name: "p", principal: "admin", nice: 0, spawned });
-  return { procs, create, journal, accounts, timers };
+  return { procs, create, journal, accounts, timers, ports };
 }
 
 const port = { reply() {}, chunk() {}, signal() {}, close() {} };
@@ -97,6 +99,17 @@ describe("the process table", () => {
     await ending;
     expect(early.signals).toEqual(["SIGTERM", "SIGKILL"]);
     expect(procs.get(a)?.exit?.code).toBe(137);
+  });
+
+  it("asks agents to end at shutdown, and leaves programs started elsewhere alone", async () => {
+    const { procs, create, ports } = table(9);
+    const told: bigint[] = [];
+    const agent = create(0n).pid;
+    const foreign = create(0n, false).pid;
+    for (const pid of [agent, foreign]) ports.set(pid, { ...port, signal: () => told.push(pid) });
+    await procs.endAll(1000);
+    expect(told).toEqual([agent]);
+    expect(procs.get(foreign)?.exit?.cause).toBe("shutdown");
   });
 
   it("waits for a lost stream, then ends; a stream that is back in time stops that", () => {

@@ -196,7 +196,8 @@ export class Processes {
     const { journal, clock } = this.#kernel;
     this.#ending = true;
     const all = [...journal.state.processes.values()].filter((process) => !process.exit);
-    for (const process of all) this.signal(process.pid, "TERM", 0n);
+    // Programs started elsewhere are not ours to end; they see their stream end.
+    for (const process of all) if (process.spawned) this.signal(process.pid, "TERM", 0n);
     const cancel = clock.after(graceUs, () => this.killAll());
     // One whose start was under way joins the others while they end.
     while (this.#os.size > 0) await Promise.all([...this.#os.values()].map((os) => os.gone));
