@@ -87,7 +87,7 @@ test("spawn sends what the program needs; the child waits and kills by pid", asy
   const child = await os.proc.spawn(["node", "a.js"], { env: { A: "b" }, name: "a", nice: -5 });
   expect(lastCall()).toEqual({
     argv: ["node", "a.js"],
-    env: { A: "b" },
+    env: [{ name: "A", value: "b" }],
     cwd: process.cwd(),
     name: "a",
     nice: -5,

@@ -73,7 +73,7 @@ export class Proc {
     const { nice, env = {}, cwd = process.cwd(), name = "" } = options;
     const args = {
       argv: checkTexts("argv", argv),
-      env: { ...env },
+      env: Object.entries(env).map(([name, value]) => ({ name, value })),
       cwd: checkText("cwd", cwd),
       name: checkText("name", name),
       nice: nice === undefined ? undefined : checkInt("nice", nice),

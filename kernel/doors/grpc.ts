@@ -35,7 +35,7 @@ export function makeDirectory(): Directory {
   return {
     health: new HealthImplementation({ "": "NOT_SERVING", [SERVICE]: "NOT_SERVING" }),
     reflection: new ReflectionService(loadFileDescriptorSetFromBuffer(set), {
-      services: [SERVICE],
+      services: [SERVICE, "grpc.health.v1.Health"],
     }),
   };
 }

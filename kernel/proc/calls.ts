@@ -21,7 +21,7 @@ export async function spawn(kernel: Kernel, call: Call): Promise<void> {
   if (args.cwd !== "" && !isAbsolute(args.cwd)) {
     throw new ContixError("EINVAL", `cwd "${args.cwd}" is not absolute`, { argument: "cwd" });
   }
-  const own = Object.keys(args.env).find((name) => name.startsWith("CONTIX_"));
+  const own = args.env.find(({ name }) => name.startsWith("CONTIX_"))?.name;
   if (own) throw new ContixError("EINVAL", `${own} is set by the kernel`, { argument: "env" });
   const { pid: parent, principal } = call.process;
   const nice = inRange("nice", args.nice ?? call.process.nice, NICE.min, NICE.max);
@@ -32,7 +32,7 @@ export async function spawn(kernel: Kernel, call: Call): Promise<void> {
   }
   const { pid, token, log } = kernel.procs.create({ parent, name, principal, nice, spawned: true });
   const env = {
-    ...args.env,
+    ...Object.fromEntries(args.env.map(({ name, value }) => [name, value])),
     CONTIX_ADDRESS: `unix://${kernel.config.home}/contixd.sock`,
     CONTIX_TOKEN: token,
     CONTIX_PID: showId(pid),

@@ -39,7 +39,8 @@ export function startOsProcess(
 ): Promise<OsProcess> {
   const [program = "", ...args] = spec.argv;
   mkdirSync(dirname(spec.log), { recursive: true, mode: 0o700 });
-  const log = openSync(spec.log, "a", 0o600);
+  // Pids begin anew with a daemon that forgot them: an older agent's log is not this one's.
+  const log = openSync(spec.log, "w", 0o600);
   return new Promise((resolve, reject) => {
     let child: ChildProcess;
     try {
