@@ -39,8 +39,8 @@ export interface Daemon {
 
 const AGING_US = 1_000_000;
 const DRIVER_RESTARTS = 5;
-const DRIVER_WINDOW_US = 60_000_000;
-const DRIVER_HANG_US = 60_000_000;
+const DRIVER_WINDOW_US = 600_000_000;
+const DRIVER_HANG_US = 30_000_000;
 /** Loading a large model from a cold disk takes its time. */
 const DRIVER_OPEN_US = 300_000_000;
 const AGENT_GRACE_US = 1_000_000;

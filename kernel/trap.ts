@@ -23,6 +23,8 @@ export interface Port {
 interface Live {
   readonly calls: Map<bigint, Call>;
   port: Port | undefined;
+  /** The highest seq of a call that was let in and is to be told apart from its repetitions. */
+  lastSeq: bigint;
 }
 
 export class Trap {
@@ -48,8 +50,9 @@ export class Trap {
   }
 
   /** From now on the process is spoken to through `port`. The former port is closed. */
-  attach(pid: bigint, port: Port): void {
+  attach(pid: bigint, port: Port, run: "new" | "same"): void {
     const live = this.#of(pid);
+    if (run === "new") live.lastSeq = 0n;
     live.port?.close(new ContixError("ECANCELED", "the process attached somewhere else"));
     live.port = port;
     for (const call of live.calls.values()) call.attachment(true);
@@ -156,6 +159,7 @@ export class Trap {
     });
     const cancelDeadline = this.#deadline(call);
     live.calls.set(syscall.seq, call);
+    if (digest !== "" && syscall.seq > live.lastSeq) live.lastSeq = syscall.seq;
     this.#dispatch(row, call);
   }
 
@@ -188,7 +192,7 @@ export class Trap {
     const finished = process.results.get(seq);
     if (!running && !finished) {
       // Seqs rise, so what is neither running nor kept, and not above all before, was acknowledged.
-      if (digest === "" || seq > lastSeq(live, process)) return false;
+      if (digest === "" || (seq > process.lastSeq && seq > live.lastSeq)) return false;
       throw new ContixError("EEXIST", `seq ${seq} was used and acknowledged`, { argument: "seq" });
     }
     // A pure call has no digest of its own; only while it is in flight is its name taken.
@@ -212,19 +216,11 @@ export class Trap {
   #of(pid: bigint): Live {
     let live = this.#live.get(pid);
     if (!live) {
-      live = { calls: new Map(), port: undefined };
+      live = { calls: new Map(), port: undefined, lastSeq: 0n };
       this.#live.set(pid, live);
     }
     return live;
   }
-}
-
-function lastSeq(live: Live, process: Call["process"]): bigint {
-  let last = process.lastSeq;
-  for (const call of live.calls.values()) {
-    if (call.digest !== "" && call.syscall.seq > last) last = call.syscall.seq;
-  }
-  return last;
 }
 
 function rowOf(syscall: Syscall): SyscallRow {

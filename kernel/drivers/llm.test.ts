@@ -136,4 +136,23 @@ describe("the kernel's side of a driver", () => {
     expect(await refused).toMatchObject({ code: "EIO" });
     expect(await ask("fine")).toEqual([7]);
   });
+
+  it("leaves a driver that keeps dying alone for a while, and then tries again", async () => {
+    const { driver, timers } = scripted(`
+      if (msg.$case === "open") send(ready());
+      if (msg.$case === "plan") process.exit(1);`);
+    await driver.start();
+    for (let id = 1n; !driver.failure; id++) {
+      if (driver.available) void driver.run(plan(id, true));
+      // A restart that waits for its time; the shorter timers are the watches.
+      if (timers.waiting.some((us) => us >= 200_000)) timers.fire();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(driver.failure).toMatchObject({ code: "EIO", retryAfterUs: 30_000_000 });
+    expect(timers.waiting).toEqual([30_000_000]);
+    timers.fire();
+    expect(driver.failure).toBeUndefined();
+    await driver.up();
+    expect(driver.available).toBe(true);
+  });
 });

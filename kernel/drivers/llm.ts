@@ -34,6 +34,9 @@ export interface DriverOptions {
   readonly openUs: number;
 }
 
+/** How long a driver that kept dying is left alone, microseconds. */
+const GIVEN_UP_US = 30_000_000;
+
 export class LlmDriver implements PlanRunner {
   readonly #options: DriverOptions;
   readonly #clock: Clock;
@@ -70,7 +73,7 @@ export class LlmDriver implements PlanRunner {
   get available(): boolean {
     return this.#ready !== undefined;
   }
-  /** Set once the driver is given up: what every burst then fails with. */
+  /** Set while the driver is given up: what every burst then fails with. */
   get failure(): ContixError | undefined {
     return this.#failed;
   }
@@ -224,7 +227,9 @@ export class LlmDriver implements PlanRunner {
     this.#deaths = [...this.#deaths.filter((at) => now - at < restartWindowUs), now];
     if (this.#deaths.length > restartLimit) {
       const times = `${this.#deaths.length} times in ${restartWindowUs / 1e6} s`;
-      this.#giveUp(new ContixError("EIO", `the LLM driver died ${times}, last: ${reason}`));
+      const message = `the LLM driver died ${times}, last: ${reason}`;
+      this.#giveUp(new ContixError("EIO", message, { retryAfterUs: GIVEN_UP_US }));
+      this.#clock.after(GIVEN_UP_US, () => this.#tryAgain());
       return;
     }
     this.#restarts++;
@@ -234,6 +239,14 @@ export class LlmDriver implements PlanRunner {
     this.#clock.after(delayUs, () => {
       if (!this.#stopping) this.#spawn();
     });
+  }
+
+  /** What killed the driver may be over: calls are admitted again, and find out. */
+  #tryAgain(): void {
+    if (this.#stopping) return;
+    this.#failed = undefined;
+    this.#deaths = [];
+    this.#spawn();
   }
 
   #giveUp(error: ContixError): void {

@@ -77,7 +77,7 @@ export class Processes {
     const run = process.run + 1;
     const resumeHash = tokenHash(resumeToken);
     this.#kernel.journal.append({ type: "proc.run", pid, run, tokenHash: "", resumeHash });
-    this.#kernel.trap.attach(pid, port);
+    this.#kernel.trap.attach(pid, port, "new");
     return { pid, run, resumeToken, principal: process.principal };
   }
 
@@ -97,7 +97,7 @@ export class Processes {
     }
     this.#grace.get(pid)?.();
     this.#grace.delete(pid);
-    this.#kernel.trap.attach(pid, port);
+    this.#kernel.trap.attach(pid, port, "same");
     return { pid, run, resumeToken, principal: process.principal };
   }
 
