@@ -84,6 +84,7 @@ export class InProcessDriver implements PlanRunner {
   #executor: Executor;
   #generation = 0;
   #plan = 0n;
+  #down = false;
   /** The executor's own failure: a plan it refused. */
   fault: Error | undefined;
 
@@ -97,7 +98,9 @@ export class InProcessDriver implements PlanRunner {
   }
 
   run(plan: Plan): Promise<RunResult> {
-    if (plan.id !== this.#plan) {
+    // As with a process: until the loss is heard of, no plan reaches the next driver.
+    if (this.#down) this.#down = false;
+    else if (plan.id !== this.#plan) {
       this.#plan = plan.id;
       // Over the wire and back, so that nothing is shared.
       this.#executor.submit(structuredClone(plan));
@@ -113,6 +116,7 @@ export class InProcessDriver implements PlanRunner {
     this.#executor.stop();
     this.#plan = 0n;
     this.#executor = this.#start();
+    this.#down = true;
     this.#results.lost();
   }
 
