@@ -16,12 +16,15 @@ import {
   type OrtRelease,
 } from "./ort-library.js";
 
-export type Data = Float32Array | Int32Array | BigInt64Array;
+export type Data = Float32Array | Int32Array | BigInt64Array | Uint16Array | Uint8Array;
 
 /** ONNXTensorElementDataType. */
 const FLOAT = 1;
+const UINT8 = 2;
 const INT32 = 6;
 const INT64 = 7;
+export const BOOL = 9;
+const FLOAT16 = 10;
 
 /** ORT_LOGGING_LEVEL_FATAL: what fails is said by its status. */
 const QUIET = 4;
@@ -127,11 +130,14 @@ function cpuMemory(): Native {
   return shared.memory;
 }
 
-/** A tensor of `shape` over `data`: from `aligned`, with at least as many elements. */
+/**
+ * A tensor of `shape` over `data`: from `aligned`, with at least as many elements. 16-bit
+ * elements are half floats; `type` is needed where the kind of the array does not say it.
+ */
 export class Tensor extends Native {
   readonly data: Data;
 
-  constructor(data: Data, shape: readonly number[]) {
+  constructor(data: Data, shape: readonly number[], type = elementType(data)) {
     const length = shape.reduce((product, dim) => product * dim, 1);
     if (length > data.length) {
       throw new RangeError(`a tensor of ${shape.join("×")} over ${data.length} elements`);
@@ -145,7 +151,7 @@ export class Tensor extends Native {
       bytes,
       dims,
       shape.length,
-      elementType(data),
+      type,
     );
     super("releaseValue", address);
     this.data = data;
@@ -154,7 +160,9 @@ export class Tensor extends Native {
 
 function elementType(data: Data): number {
   if (data instanceof Float32Array) return FLOAT;
-  return data instanceof Int32Array ? INT32 : INT64;
+  if (data instanceof Int32Array) return INT32;
+  if (data instanceof Uint16Array) return FLOAT16;
+  return data instanceof Uint8Array ? UINT8 : INT64;
 }
 
 export interface SessionOptions {

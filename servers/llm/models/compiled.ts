@@ -48,6 +48,26 @@ export const CompiledModel = z.object({
 });
 export type CompiledModel = z.infer<typeof CompiledModel>;
 
+/**
+ * What the configuration holds whatever runs the graph: a graph of our own (this file's
+ * schema) or one that came from elsewhere (onnx-export/compiled-export.ts).
+ */
+export const AnyCompiled = CompiledModel.pick({
+  format: true,
+  name: true,
+  arch: true,
+  engineDigest: true,
+  weightsDigest: true,
+  vocab: true,
+  window: true,
+  bosId: true,
+  addBos: true,
+  eosIds: true,
+  chatTemplate: true,
+  license: true,
+}).extend({ adapter: z.enum(["graph", "onnx-export"]).default("graph") });
+export type AnyCompiled = z.infer<typeof AnyCompiled>;
+
 /** The files of a compiled model's directory. */
 export const COMPILED_FILES = {
   config: "config.json",
@@ -61,13 +81,33 @@ export const COMPILED_FILES = {
  * @throws ContixError EMODEL when the directory is not a whole compiled model.
  */
 export async function readCompiled(dir: string): Promise<CompiledModel> {
-  const parsed = CompiledModel.safeParse(await readConfig(dir));
+  return readAs(dir, CompiledModel, Object.values(COMPILED_FILES));
+}
+
+/**
+ * What any adapter's compiled model in `dir` says of itself.
+ * @throws ContixError EMODEL when it has no valid configuration, or no tokenizer.
+ */
+export async function readAnyCompiled(dir: string): Promise<AnyCompiled> {
+  return readAs(dir, AnyCompiled, [COMPILED_FILES.tokenizer]);
+}
+
+/**
+ * The configuration in `dir` by its schema, when `files` are there too.
+ * @throws ContixError EMODEL
+ */
+export async function readAs<T>(
+  dir: string,
+  schema: z.ZodType<T>,
+  files: readonly string[],
+): Promise<T> {
+  const parsed = schema.safeParse(await readConfig(dir));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const where = issue ? `${issue.path.join(".") || "top"}: ${issue.message}` : "";
     throw new ContixError("EMODEL", `${join(dir, COMPILED_FILES.config)} is not valid: ${where}`);
   }
-  for (const file of Object.values(COMPILED_FILES)) {
+  for (const file of files) {
     await stat(join(dir, file)).catch((cause) => {
       throw new ContixError("EMODEL", `${dir} is not a whole compiled model: no ${file}`, {
         cause,

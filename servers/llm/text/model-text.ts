@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ContixError } from "../../../proto/errno.js";
 import type { ChatTail } from "../../../proto/gen/contix/driver/v1/llm.js";
 import type { Message } from "../../../proto/gen/contix/v1/calls.js";
-import { COMPILED_FILES, type CompiledModel, readCompiled } from "../models/compiled.js";
+import { type AnyCompiled, COMPILED_FILES, readAnyCompiled } from "../models/compiled.js";
 import { ChatEncoder, type ChatOptions } from "./chat.js";
 import { ChatTemplate } from "./template.js";
 import type { TokenBytes } from "./token-bytes.js";
@@ -18,6 +18,9 @@ export interface EncodeTextOptions {
   readonly start: boolean;
 }
 
+/** What the text side needs of a model's configuration. */
+type TextConfig = Pick<AnyCompiled, "name" | "bosId" | "addBos" | "eosIds" | "chatTemplate">;
+
 /** Everything about a model's text that needs its tokenizer. */
 export class ModelText {
   readonly tokenBytes: TokenBytes;
@@ -27,7 +30,7 @@ export class ModelText {
   readonly #bosId: number | null;
   readonly #name: string;
 
-  constructor(model: CompiledModel, vocabulary: Vocabulary) {
+  constructor(model: TextConfig, vocabulary: Vocabulary) {
     this.#name = model.name;
     this.#bosId = model.addBos ? model.bosId : null;
     this.tokenBytes = vocabulary.tokenBytes;
@@ -37,7 +40,7 @@ export class ModelText {
 
   /** The text side of the compiled model in `dir`; EMODEL when that is none. */
   static async open(dir: string): Promise<ModelText> {
-    const model = await readCompiled(dir);
+    const model = await readAnyCompiled(dir);
     const path = join(dir, COMPILED_FILES.tokenizer);
     const source = await readFile(path, "utf8");
     try {
@@ -65,7 +68,7 @@ export class ModelText {
     return this.#chat.encode(messages, tail, options);
   }
 
-  #chatEncoder(model: CompiledModel, { added }: Vocabulary): ChatEncoder | undefined {
+  #chatEncoder(model: TextConfig, { added }: Vocabulary): ChatEncoder | undefined {
     if (model.chatTemplate === null) return undefined;
     const text = (id: number | null | undefined): string =>
       added.find((token) => token.id === id)?.content ?? "";
