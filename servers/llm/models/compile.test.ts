@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { compile } from "./compile.js";
 import { GGML_TYPES, unpackToQ8 } from "./gguf/types.js";
-import { buildLlamaGraph, GRAPH_VERSION } from "./graph.js";
+import { buildGraph, GRAPH_VERSION } from "./graph.js";
 import { pack, TYPE, type TypeName } from "./testing/pack.js";
 import { TINY_SHAPE, tinyInput } from "./tiny.js";
 
@@ -27,7 +27,7 @@ const BYTES: Readonly<Record<number, Readonly<Record<"q8" | "fp32" | "types", st
 it("makes the bytes of its graph version; for other bytes raise GRAPH_VERSION", async () => {
   for (const recipe of ["q8", "fp32"] as const) {
     const compiled = await compile(dir, tinyInput({ recipe }));
-    const { plan } = buildLlamaGraph(TINY_SHAPE, recipe);
+    const { plan } = buildGraph(TINY_SHAPE, recipe);
     const rotary = plan.flatMap(({ kind, region }) => (kind === "rotary" ? [region] : []));
     const end = Math.max(...rotary.map(({ offset, length }) => offset + length));
     const weights = await readFile(join(compiled, "weights.bin"));

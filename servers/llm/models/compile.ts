@@ -5,8 +5,9 @@
 import { open, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPILED_FILES, CompiledModel, type Recipe, readCompiled } from "./compiled.js";
+import type { DecoderShape } from "./decoder-shape.js";
 import { engineDigest } from "./digest.js";
-import { buildLlamaGraph, type LlamaShape } from "./graph.js";
+import { buildGraph } from "./graph.js";
 import { stageDirectory } from "./staging.js";
 import { type WeightSource, writeWeights } from "./weights.js";
 
@@ -24,7 +25,7 @@ export interface CompileInput {
   readonly name: string;
   readonly arch: string;
   readonly license: string;
-  readonly shape: LlamaShape;
+  readonly shape: DecoderShape;
   readonly text: ModelText;
   /** sha256 of what the weights are made from. */
   readonly weightsDigest: string;
@@ -61,10 +62,10 @@ async function fill(
   input: CompileInput,
   options: CompileOptions,
 ): Promise<void> {
-  const graph = buildLlamaGraph(input.shape, input.recipe);
+  const graph = buildGraph(input.shape, input.recipe);
   const weights = await open(join(dir, COMPILED_FILES.weights), "wx");
   try {
-    await writeWeights(weights, input.shape, graph, input.source, (done, total) => {
+    await writeWeights(weights, graph, input.source, (done, total) => {
       options.signal?.throwIfAborted();
       options.onProgress?.(done, total);
     });

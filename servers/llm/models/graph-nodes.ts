@@ -15,10 +15,11 @@ import {
 
 export { DataType };
 
-/** An attribute: integer, float, or list of integers. */
+/** An attribute: integer, float, text, or list of integers. */
 export type Attribute =
   | { readonly i: number }
   | { readonly f: number }
+  | { readonly s: string }
   | { readonly ints: readonly number[] };
 
 /** Where a weight's bytes lie in the external data file. */
@@ -94,6 +95,14 @@ export class GraphBuilder {
       ...tensor(name, DataType.INT64, [values.length]),
       rawData: raw,
     });
+    return name;
+  }
+
+  /** A float kept inside the model file, as a scalar. */
+  float(name: string, value: number): string {
+    const raw = Buffer.alloc(4);
+    raw.writeFloatLE(value);
+    this.#graph.initializer.push({ ...tensor(name, DataType.FLOAT, []), rawData: raw });
     return name;
   }
 
@@ -175,5 +184,6 @@ function attribute(name: string, value: Attribute): AttributeProto {
   };
   if ("i" in value) return { ...empty, i: BigInt(value.i), type: AttributeType.INT };
   if ("f" in value) return { ...empty, f: value.f, type: AttributeType.FLOAT };
+  if ("s" in value) return { ...empty, s: Buffer.from(value.s), type: AttributeType.STRING };
   return { ...empty, ints: value.ints.map(BigInt), type: AttributeType.INTS };
 }

@@ -9,6 +9,7 @@
  */
 import type { Recipe } from "./compiled.js";
 import { DataType, type GraphBuilder, MICROSOFT, type Region } from "./graph-nodes.js";
+import type { Rope } from "./rotary.js";
 
 /** Elements of a row that share one scale and zero point. */
 export const Q8_BLOCK = 32;
@@ -21,7 +22,12 @@ export interface MatrixPart {
 
 /** Something to write into the external data file. */
 export type WeightPlan =
-  | { readonly kind: "rotary"; readonly part: "cos" | "sin"; readonly region: Region }
+  | {
+      readonly kind: "rotary";
+      readonly rope: Rope;
+      readonly part: "cos" | "sin";
+      readonly region: Region;
+    }
   | {
       readonly kind: "vector";
       readonly source: string;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ModelProto } from "../../../proto/gen/onnx/onnx.js";
 import { compile } from "./compile.js";
-import { buildLlamaGraph } from "./graph.js";
+import { buildGraph } from "./graph.js";
 import { referenceLogits } from "./testing/reference.js";
 import { TestSession } from "./testing/session.js";
 import { TINY_SHAPE, tinyInput, tinyModel } from "./tiny.js";
@@ -92,7 +92,7 @@ describe("the llama graph", () => {
   });
 
   it("keeps the embedding once: the head of a tied model shares its bytes", () => {
-    const { model } = buildLlamaGraph(TINY_SHAPE, "q8");
+    const { model } = buildGraph(TINY_SHAPE, "q8");
     const weights = ModelProto.decode(model).graph?.initializer ?? [];
     const offset = (name: string) =>
       weights.find((w) => w.name === name)?.externalData.find((e) => e.key === "offset")?.value;

@@ -1,5 +1,5 @@
 /**
- * The graph of a llama-family decoder, as ONNX Runtime runs it fastest.
+ * The graph of a decoder, as ONNX Runtime runs it fastest.
  *
  * One graph serves every batch size, so that who else runs can not change an
  * answer. Everything is 2-D, [B*S, features]; only attention sees [B, S, ·].
@@ -13,6 +13,10 @@
  *   m   = silu(h·Wgate) * (h·Wup)
  *   x, h = x + m·Wdown, norm of it
  *
+ * That is llama. What other families add (biases, norms of heads, norms before the
+ * sums, local layers, caps, scales) is named by the shape, and costs a node only
+ * where the shape has it.
+ *
  * The rows that `logit_idx` names leave through the head; no others are computed.
  * The head shares its bytes with the embedding where the model ties them.
  *
@@ -20,29 +24,23 @@
  * the external data file (see compile.ts), with tensors under their GGUF names.
  */
 import { COMPILED_FILES, type Recipe } from "./compiled.js";
+import {
+  type Bias,
+  biasTensors,
+  type DecoderShape,
+  globalRope,
+  isLocal,
+  localRope,
+} from "./decoder-shape.js";
+import { type AttentionWeights, attend, attentionConstants } from "./graph-attention.js";
 import { DataType, GraphBuilder, MICROSOFT } from "./graph-nodes.js";
 import { embed, linear, type Matrix, planMatrix, type WeightPlan } from "./graph-weights.js";
+import type { Rope } from "./rotary.js";
 
 /** Part of the engine digest: raise it with every change of the graph or of the weights' form. */
 export const GRAPH_VERSION = 1;
 
-/** The numbers that make a llama-family model. */
-export interface LlamaShape {
-  readonly layers: number;
-  readonly hidden: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly ffn: number;
-  readonly vocab: number;
-  readonly window: number;
-  readonly ropeTheta: number;
-  readonly normEps: number;
-  /** The head is the embedding matrix. */
-  readonly tied: boolean;
-}
-
-export interface LlamaGraph {
+export interface DecoderGraph {
   /** The bytes of `model.onnx`. */
   readonly model: Uint8Array;
   /** What must be written to `weights.bin`, in order of offset. */
@@ -52,8 +50,8 @@ export interface LlamaGraph {
 }
 
 /** Builds the graph of `shape`; GRAPH_VERSION and the arguments decide every byte of it. */
-export function buildLlamaGraph(shape: LlamaShape, recipe: Recipe): LlamaGraph {
-  return new LlamaBuilder(shape, recipe).build();
+export function buildGraph(shape: DecoderShape, recipe: Recipe): DecoderGraph {
+  return new DecoderBuilder(shape, recipe).build();
 }
 
 /** The two names that flow from block to block: residual stream and its normalized form. */
@@ -62,25 +60,26 @@ interface Stream {
   readonly normed: string;
 }
 
-class LlamaBuilder {
+class DecoderBuilder {
   readonly #g = new GraphBuilder("contix-llama", COMPILED_FILES.weights);
   readonly #plan: WeightPlan[] = [];
-  readonly #shape: LlamaShape;
+  readonly #shape: DecoderShape;
   readonly #recipe: Recipe;
 
-  constructor(shape: LlamaShape, recipe: Recipe) {
+  constructor(shape: DecoderShape, recipe: Recipe) {
     this.#shape = shape;
     this.#recipe = recipe;
   }
 
-  build(): LlamaGraph {
+  build(): DecoderGraph {
+    const { vocab, hidden, layers, tied } = this.#shape;
     this.#inputs();
-    const embedding = this.#matrix("embed", ["token_embd.weight"], [this.#shape.vocab], "hidden");
+    const embedding = this.#matrix("embed", ["token_embd.weight"], [vocab], hidden);
     let stream = this.#start(embedding);
-    for (let i = 0; i < this.#shape.layers; i++) stream = this.#layer(i, stream);
-    const head = this.#shape.tied
+    for (let i = 0; i < layers; i++) stream = this.#layer(i, stream);
+    const head = tied
       ? embedding
-      : this.#matrix("head", ["output.weight"], [this.#shape.vocab], "hidden");
+      : this.#matrix("head", ["output.weight"], [vocab], hidden, "output_norm.weight");
     this.#finish(stream, head);
     return {
       model: this.#g.encode(String(GRAPH_VERSION)),
@@ -90,7 +89,7 @@ class LlamaBuilder {
   }
 
   #inputs(): void {
-    const { layers, kvHeads, headDim, heads, window } = this.#shape;
+    const { layers, kvHeads, headDim } = this.#shape;
     const g = this.#g;
     g.input("input_ids", DataType.INT64, ["B", "S"]);
     g.input("seqlens_k", DataType.INT32, ["B"]);
@@ -101,81 +100,100 @@ class LlamaBuilder {
       g.input(`past_v.${i}`, DataType.FLOAT, ["B", kvHeads, "T", headDim]);
     }
     g.int64("flat", [-1]);
-    g.int64("attention_rows", [-1, heads * headDim]);
-    g.int64("qkv_features", [(heads + 2 * kvHeads) * headDim]);
-    g.node("Shape", ["input_ids"], ["batch_shape"]);
-    g.node("Concat", ["batch_shape", "qkv_features"], ["qkv_shape"], { axis: { i: 0 } });
-    for (const name of ["cos", "sin"] as const) {
-      const region = g.weight(name, DataType.FLOAT, [window, headDim / 2]);
-      this.#plan.push({ kind: "rotary", part: name, region });
-    }
+    attentionConstants(g, this.#shape);
+    this.#rotary();
+  }
+
+  /** Plans the rotary tables of the kinds of layers that there are. */
+  #rotary(): void {
+    const { local } = this.#shape;
+    const locals = Array.from({ length: this.#shape.layers }, (_, i) => isLocal(this.#shape, i));
+    const plan = (suffix: string, rope: Rope) => {
+      for (const part of ["cos", "sin"] as const) {
+        const dims = [rope.window, rope.headDim / 2];
+        const region = this.#g.weight(`${part}${suffix}`, DataType.FLOAT, dims);
+        this.#plan.push({ kind: "rotary", rope, part, region });
+      }
+    };
+    if (locals.includes(false)) plan("", globalRope(this.#shape));
+    if (local && locals.includes(true)) plan(".local", localRope(this.#shape, local));
   }
 
   /** Embeds the ids and normalizes them for the first layer. */
   #start(embedding: Matrix): Stream {
+    const { embeddingScale } = this.#shape;
     const g = this.#g;
     g.node("Reshape", ["input_ids", "flat"], ["ids"]);
-    const residual = embed(g, embedding, "ids", "x0");
-    const gamma = this.#vector("blk.0.attn_norm.weight");
-    const attributes = { axis: { i: -1 }, epsilon: { f: this.#shape.normEps } };
-    g.node("SimplifiedLayerNormalization", [residual, gamma], ["h0"], attributes);
-    return { residual, normed: "h0" };
+    const scaled = embeddingScale !== undefined;
+    const embedded = embed(g, embedding, "ids", scaled ? "embedded" : "x0");
+    const residual = scaled
+      ? g.node("Mul", [embedded, g.float("embedding_scale", embeddingScale)], ["x0"])
+      : embedded;
+    return { residual, normed: this.#norm("h0", residual, "blk.0.attn_norm.weight") };
   }
 
   #layer(i: number, stream: Stream): Stream {
+    const { layers, postNorms } = this.#shape;
+    const post = (delta: string, name: string) =>
+      postNorms ? this.#norm(`${delta}.post`, delta, `blk.${i}.${name}.weight`) : delta;
     const afterAttention = this.#addAndNorm(
       `${i}.attention`,
-      this.#attention(i, stream.normed),
+      post(this.#attention(i, stream.normed), "post_attention_norm"),
       stream.residual,
       `blk.${i}.ffn_norm.weight`,
     );
-    const last = i === this.#shape.layers - 1;
+    const last = i === layers - 1;
     return this.#addAndNorm(
       `${i}.mlp`,
-      this.#mlp(i, afterAttention.normed),
+      post(this.#mlp(i, afterAttention.normed), "post_ffw_norm"),
       afterAttention.residual,
       last ? "output_norm.weight" : `blk.${i + 1}.attn_norm.weight`,
     );
   }
 
   #attention(i: number, normed: string): string {
-    const { heads, kvHeads, headDim } = this.#shape;
+    const { heads, kvHeads, headDim, hidden } = this.#shape;
     const g = this.#g;
-    const sources = ["q", "k", "v"].map((part) => `blk.${i}.attn_${part}.weight`);
     const rows = [heads * headDim, kvHeads * headDim, kvHeads * headDim];
-    const qkv = linear(g, this.#matrix(`${i}.qkv`, sources, rows, "hidden"), normed);
-    const inputs = [
-      g.node("Reshape", [qkv, "qkv_shape"], [`${i}.qkv3`]),
-      ...["", "", `past_k.${i}`, `past_v.${i}`, "seqlens_k", "total_len", "cos", "sin"],
-    ];
-    const outputs = [`${i}.attention3`, `present_k.${i}`, `present_v.${i}`] as const;
-    const attributes = {
-      num_heads: { i: heads },
-      kv_num_heads: { i: kvHeads },
-      do_rotary: { i: 1 },
-      rotary_interleaved: { i: 0 },
-    };
-    g.node("GroupQueryAttention", inputs, outputs, attributes, MICROSOFT);
-    const attended = g.node("Reshape", [outputs[0], "attention_rows"], [`${i}.attended`]);
+    const sources = ["q", "k", "v"].map((part) => `blk.${i}.attn_${part}.weight`);
+    const norm = `blk.${i}.attn_norm.weight`;
+    const weights = this.#matrix(`${i}.qkv`, sources, rows, hidden, norm);
+    const qkv = this.#biased("qkv", linear(g, weights, normed), rows, i);
+    const attended = attend(g, this.#shape, i, qkv, this.#attentionWeights(i));
     const name = `blk.${i}.attn_output.weight`;
-    return linear(g, this.#matrix(`${i}.o`, [name], [this.#shape.hidden], "attention"), attended);
+    const output = this.#matrix(`${i}.o`, [name], [hidden], heads * headDim);
+    return this.#biased("attn_output", linear(g, output, attended), [hidden], i);
+  }
+
+  #attentionWeights(i: number): AttentionWeights {
+    const { headDim, qkNorm } = this.#shape;
+    const suffix = isLocal(this.#shape, i) ? ".local" : "";
+    const tables = { cos: `cos${suffix}`, sin: `sin${suffix}` };
+    if (!qkNorm) return tables;
+    const q = this.#vector(`blk.${i}.attn_q_norm.weight`, headDim);
+    const k = this.#vector(`blk.${i}.attn_k_norm.weight`, headDim);
+    return { ...tables, headNorms: { q, k } };
   }
 
   #mlp(i: number, normed: string): string {
     const { ffn, hidden } = this.#shape;
     const g = this.#g;
-    const gateWeights = this.#matrix(`${i}.gate`, [`blk.${i}.ffn_gate.weight`], [ffn], "hidden");
-    const upWeights = this.#matrix(`${i}.up`, [`blk.${i}.ffn_up.weight`], [ffn], "hidden");
-    const gate = linear(g, gateWeights, normed);
-    const up = linear(g, upWeights, normed);
+    const norm = `blk.${i}.ffn_norm.weight`;
+    const gates = this.#matrix(`${i}.gate`, [`blk.${i}.ffn_gate.weight`], [ffn], hidden, norm);
+    const ups = this.#matrix(`${i}.up`, [`blk.${i}.ffn_up.weight`], [ffn], hidden, norm);
+    const gate = this.#biased("ffn_gate", linear(g, gates, normed), [ffn], i);
+    const up = this.#biased("ffn_up", linear(g, ups, normed), [ffn], i);
+    const gated = g.node("Mul", [this.#activated(i, gate), up], [`${i}.gated`]);
+    const downs = this.#matrix(`${i}.down`, [`blk.${i}.ffn_down.weight`], [hidden], ffn);
+    return this.#biased("ffn_down", linear(g, downs, gated), [hidden], i);
+  }
+
+  #activated(i: number, gate: string): string {
+    if (this.#shape.activation === "gelu") {
+      return this.#g.node("Gelu", [gate], [`${i}.gelu`], { approximate: { s: "tanh" } });
+    }
     // With alpha 1 QuickGelu is x * sigmoid(x), which is silu, in one vectorized pass.
-    g.node("QuickGelu", [gate], [`${i}.silu`], { alpha: { f: 1 } }, MICROSOFT);
-    const product = g.node("Mul", [`${i}.silu`, up], [`${i}.gated`]);
-    return linear(
-      g,
-      this.#matrix(`${i}.down`, [`blk.${i}.ffn_down.weight`], [hidden], "ffn"),
-      product,
-    );
+    return this.#g.node("QuickGelu", [gate], [`${i}.silu`], { alpha: { f: 1 } }, MICROSOFT);
   }
 
   /** residual + delta, and its RMS norm. */
@@ -192,11 +210,18 @@ class LlamaBuilder {
     return { residual: sum, normed };
   }
 
+  /** The RMS norm of x. */
+  #norm(name: string, x: string, gammaName: string): string {
+    const inputs = [x, this.#vector(gammaName)];
+    const attributes = { axis: { i: -1 }, epsilon: { f: this.#shape.normEps } };
+    return this.#g.node("SimplifiedLayerNormalization", inputs, [name], attributes);
+  }
+
   #finish(stream: Stream, head: Matrix): void {
     const { layers, kvHeads, headDim, vocab } = this.#shape;
     const g = this.#g;
     g.node("Gather", [stream.normed, "logit_idx"], ["head_rows"], { axis: { i: 0 } });
-    linear(g, head, "head_rows", "logits");
+    this.#logits(head);
     g.output("logits", DataType.FLOAT, ["N", vocab]);
     for (let i = 0; i < layers; i++) {
       g.output(`present_k.${i}`, DataType.FLOAT, ["B", kvHeads, "T", headDim]);
@@ -204,22 +229,59 @@ class LlamaBuilder {
     }
   }
 
+  #logits(head: Matrix): void {
+    const { logitSoftcap: cap, vocab } = this.#shape;
+    const g = this.#g;
+    const biased = this.#has("output");
+    const uncapped = cap === undefined ? "logits" : "uncapped_logits";
+    const product = linear(g, head, "head_rows", biased ? "unbiased_logits" : uncapped);
+    if (biased) this.#add("output", product, [vocab], uncapped);
+    if (cap === undefined) return;
+    g.node("Mul", [uncapped, g.float("per_cap", 1 / cap)], ["logits_per_cap"]);
+    g.node("Tanh", ["logits_per_cap"], ["bent_logits"]);
+    g.node("Mul", ["bent_logits", g.float("cap", cap)], ["logits"]);
+  }
+
+  #has(bias: Bias): boolean {
+    return this.#shape.biases?.includes(bias) ?? false;
+  }
+
+  /** y, or y + bias where the model has one. */
+  #biased(bias: Bias, y: string, lengths: readonly number[], layer: number): string {
+    if (!this.#has(bias)) return y;
+    return this.#add(bias, y, lengths, `${y}.biased`, layer);
+  }
+
+  /** y + bias: the vectors of its tensors, one after the other. */
+  #add(bias: Bias, y: string, lengths: readonly number[], sum: string, layer = 0): string {
+    const whole = lengths.reduce((total, length) => total + length, 0);
+    let { offset } = this.#g.weight(`${y}.bias`, DataType.FLOAT, [whole]);
+    for (const [i, source] of biasTensors(bias, layer).entries()) {
+      const region = { offset, length: (lengths[i] ?? 0) * 4 };
+      this.#plan.push({ kind: "vector", source, length: lengths[i] ?? 0, region });
+      offset += region.length;
+    }
+    return this.#g.node("Add", [y, `${y}.bias`], [sum]);
+  }
+
   /** Plans a norm's weights; returns their name. */
-  #vector(source: string): string {
-    const region = this.#g.weight(source, DataType.FLOAT, [this.#shape.hidden]);
-    this.#plan.push({ kind: "vector", source, length: this.#shape.hidden, region });
+  #vector(source: string, length = this.#shape.hidden): string {
+    const region = this.#g.weight(source, DataType.FLOAT, [length]);
+    this.#plan.push({ kind: "vector", source, length, region });
     return source;
   }
 
-  /** Plans a matrix made of the rows of `sources`, one under the other. */
+  /**
+   * Plans a matrix made of the rows of `sources`, one under the other. `norm` names the
+   * weights of the norm whose output the matrix multiplies, where it is one.
+   */
   #matrix(
     name: string,
     sources: readonly string[],
     rows: readonly number[],
-    from: "hidden" | "attention" | "ffn",
+    cols: number,
+    _norm?: string,
   ): Matrix {
-    const { hidden, heads, headDim, ffn } = this.#shape;
-    const cols = { hidden, attention: heads * headDim, ffn }[from];
     const parts = sources.map((source, i) => ({ source, rows: rows[i] ?? 0 }));
     const matrix = planMatrix(this.#g, this.#recipe, name, parts, cols);
     this.#plan.push(matrix.plan);

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { type CompileInput, compile, type ModelText } from "./compile.js";
 import type { Recipe } from "./compiled.js";
-import type { LlamaShape } from "./graph.js";
+import type { DecoderShape } from "./decoder-shape.js";
 import { modelsRoot } from "./paths.js";
 import { quantizeQ8 } from "./quantize.js";
 import { byteAlphabet, tokenizerJson } from "./tokenizer-json.js";
@@ -16,7 +16,7 @@ import type { WeightSource } from "./weights.js";
 /** The name that means this model. */
 export const TINY = "tiny";
 
-export const TINY_SHAPE: LlamaShape = {
+export const TINY_SHAPE: DecoderShape = {
   layers: 2,
   hidden: 128,
   heads: 4,

@@ -4,10 +4,11 @@
  * memory stays small whatever the size of the model.
  */
 import type { FileHandle } from "node:fs/promises";
-import type { LlamaGraph, LlamaShape } from "./graph.js";
+import type { DecoderGraph } from "./graph.js";
 import type { MatrixPart, WeightPlan } from "./graph-weights.js";
 import { Q8_BLOCK } from "./graph-weights.js";
 import type { Q8Rows } from "./quantize.js";
+import { rotaryTable } from "./rotary.js";
 
 /** Where weights come from, by their GGUF names; rows in the Hugging Face order. */
 export interface WeightSource {
@@ -24,8 +25,7 @@ const CHUNK_VALUES = 1 << 20;
 /** Writes all of `graph`'s weights; `onProgress` gets bytes written and bytes in all. */
 export async function writeWeights(
   file: FileHandle,
-  shape: LlamaShape,
-  graph: LlamaGraph,
+  graph: DecoderGraph,
   source: WeightSource,
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<void> {
@@ -35,7 +35,7 @@ export async function writeWeights(
     done += values.byteLength;
     onProgress(done, graph.weightBytes);
   };
-  for (const plan of graph.plan) await writePlan(write, shape, plan, source);
+  for (const plan of graph.plan) await writePlan(write, plan, source);
   // Padding between tensors is never written.
   await file.truncate(graph.weightBytes);
   onProgress(graph.weightBytes, graph.weightBytes);
@@ -43,16 +43,11 @@ export async function writeWeights(
 
 type Write = (values: Float32Array | Uint8Array, offset: number) => Promise<void>;
 
-async function writePlan(
-  write: Write,
-  shape: LlamaShape,
-  plan: WeightPlan,
-  source: WeightSource,
-): Promise<void> {
+async function writePlan(write: Write, plan: WeightPlan, source: WeightSource): Promise<void> {
   switch (plan.kind) {
     case "rotary": {
       const factors = await source.rotaryFactors?.();
-      return write(rotaryTable(shape, plan.part, factors), plan.region.offset);
+      return write(rotaryTable(plan.rope, plan.part, factors), plan.region.offset);
     }
     case "vector":
       return write(await source.rows(plan.source, 0, 1), plan.region.offset);
@@ -99,22 +94,4 @@ async function writeAt(
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done);
     done += bytesWritten;
   }
-}
-
-/** cos or sin of position * theta^(-2i/headDim) [window, headDim / 2]. */
-export function rotaryTable(
-  shape: LlamaShape,
-  part: "cos" | "sin",
-  factors?: Float32Array,
-): Float32Array {
-  const half = shape.headDim / 2;
-  const table = new Float32Array(shape.window * half);
-  const of = Math[part];
-  for (let i = 0; i < half; i++) {
-    const frequency = shape.ropeTheta ** ((-2 * i) / shape.headDim) / (factors?.[i] ?? 1);
-    for (let position = 0; position < shape.window; position++) {
-      table[position * half + i] = of(position * frequency);
-    }
-  }
-  return table;
 }

@@ -4,7 +4,7 @@
  * and that there is none that the graph would leave out.
  */
 import { ContixError } from "../../../../proto/errno.js";
-import type { LlamaShape } from "../graph.js";
+import type { DecoderShape } from "../decoder-shape.js";
 import { Q8_BLOCK } from "../graph-weights.js";
 import type { GgufHeader } from "./header.js";
 import { Metadata } from "./metadata.js";
@@ -23,7 +23,7 @@ const HEAD_UNIT = 16;
  * The shape of the model, checked against its tensors.
  * @throws ContixError EMODEL that names the entry or the tensor at fault.
  */
-export function llamaShape(header: GgufHeader): LlamaShape {
+export function llamaShape(header: GgufHeader): DecoderShape {
   const shape = shapeOf(header);
   checkTensors(header, shape);
   return shape;
@@ -39,7 +39,7 @@ export function architecture(header: GgufHeader): string {
   return arch;
 }
 
-function shapeOf(header: GgufHeader): LlamaShape {
+function shapeOf(header: GgufHeader): DecoderShape {
   const arch = architecture(header);
   const meta = new Metadata(header);
   const count = (key: string, fallback?: number) => meta.count(`${arch}.${key}`, fallback);
@@ -47,7 +47,7 @@ function shapeOf(header: GgufHeader): LlamaShape {
   const hidden = count("embedding_length");
   const heads = count("attention.head_count");
   const headDim = count("attention.key_length", hidden / heads);
-  const shape: LlamaShape = {
+  const shape: DecoderShape = {
     layers: count("block_count"),
     hidden,
     heads,
@@ -85,7 +85,7 @@ function refuseVariants(header: GgufHeader, meta: Metadata, arch: string): void 
   }
 }
 
-function checkNumbers(header: GgufHeader, shape: LlamaShape): void {
+function checkNumbers(header: GgufHeader, shape: DecoderShape): void {
   const { hidden, ffn, heads, kvHeads, headDim } = shape;
   const rules: readonly (readonly [boolean, string])[] = [
     [
@@ -100,7 +100,7 @@ function checkNumbers(header: GgufHeader, shape: LlamaShape): void {
     if (!holds) throw bad(header, `has an unusable shape: ${what}`);
 }
 
-function checkTensors(header: GgufHeader, shape: LlamaShape): void {
+function checkTensors(header: GgufHeader, shape: DecoderShape): void {
   const expected = expectedTensors(shape);
   for (const [name, wanted] of expected) checkTensor(header, name, wanted);
   const factors = header.tensors.get(ROTARY_FACTORS);
@@ -140,7 +140,7 @@ function shape0(shape: readonly number[]): number {
 }
 
 /** Names and shapes, the contiguous dimension first. */
-function expectedTensors(shape: LlamaShape): Map<string, readonly number[]> {
+function expectedTensors(shape: DecoderShape): Map<string, readonly number[]> {
   const { layers, hidden, heads, kvHeads, headDim, ffn, vocab, tied } = shape;
   const expected = new Map<string, readonly number[]>([
     ["token_embd.weight", [hidden, vocab]],

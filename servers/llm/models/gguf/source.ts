@@ -7,7 +7,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { ContixError } from "../../../../proto/errno.js";
-import type { LlamaShape } from "../graph.js";
+import type { DecoderShape } from "../decoder-shape.js";
 import type { Q8Rows } from "../quantize.js";
 import type { WeightSource } from "../weights.js";
 import type { GgufHeader, GgufTensor } from "./header.js";
@@ -15,7 +15,10 @@ import { ROTARY_FACTORS } from "./model.js";
 import { GGML_TYPES, type GgmlType, unpack, unpackToQ8 } from "./types.js";
 
 /** Opens the tensors of a file whose head was checked against `shape`. Close it. */
-export async function openGgufWeights(header: GgufHeader, shape: LlamaShape): Promise<GgufWeights> {
+export async function openGgufWeights(
+  header: GgufHeader,
+  shape: DecoderShape,
+): Promise<GgufWeights> {
   return new GgufWeights(header, shape.headDim, await open(header.path, "r"));
 }
 

@@ -1,12 +1,12 @@
 /** The tiny model as a GGUF file, as llama.cpp's converter would write it; for tests. */
-import type { LlamaShape } from "../graph.js";
+import type { DecoderShape } from "../decoder-shape.js";
 import { TINY_SHAPE, tinyInput } from "../tiny.js";
 import type { WeightSource } from "../weights.js";
 import type { GgufFile, WriterTensor, WriterValue } from "./gguf-writer.js";
 import { pack, TYPE, type TypeName } from "./pack.js";
 
 /** A window that keeps the compiled model small. */
-export const SMALL_SHAPE: LlamaShape = { ...TINY_SHAPE, window: 256 };
+export const SMALL_SHAPE: DecoderShape = { ...TINY_SHAPE, window: 256 };
 
 export interface LlamaFileOptions {
   readonly seed?: number;

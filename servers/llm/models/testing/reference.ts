@@ -2,12 +2,12 @@
  * A llama forward pass in plain TypeScript, straight from the formulas, with no
  * cache and no speed: the reference that the graph is held against.
  */
-import type { LlamaShape } from "../graph.js";
+import type { DecoderShape } from "../decoder-shape.js";
 import type { WeightSource } from "../weights.js";
 
 /** The logits [tokens, vocab] of a whole sequence. */
 export async function referenceLogits(
-  shape: LlamaShape,
+  shape: DecoderShape,
   source: WeightSource,
   tokens: readonly number[],
 ): Promise<Float32Array[]> {
@@ -38,7 +38,7 @@ export async function referenceLogits(
 
 /** Causal attention with rotary positions: pairs are (i, i + headDim / 2). */
 function attention(
-  shape: LlamaShape,
+  shape: DecoderShape,
   q: readonly Float32Array[],
   k: readonly Float32Array[],
   v: readonly Float32Array[],
@@ -73,7 +73,7 @@ function attention(
   });
 }
 
-function rotate(shape: LlamaShape, head: Float32Array, position: number): Float32Array {
+function rotate(shape: DecoderShape, head: Float32Array, position: number): Float32Array {
   const half = shape.headDim / 2;
   return head.map((value, i) => {
     const angle = position * shape.ropeTheta ** ((-2 * (i % half)) / shape.headDim);
