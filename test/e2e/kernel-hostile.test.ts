@@ -1,35 +1,8 @@
 /** The kernel against agents that are hostile, careless or unlucky. */
 import { existsSync, readFileSync } from "node:fs";
-import { afterEach, describe, expect, it } from "vitest";
-import {
-  startTestKernel,
-  type TestKernel,
-  type TestKernelOptions,
-} from "../../syscalls/testing.js";
-import { generateCall, RawClient } from "../support/raw-client.js";
-
-const open: { stop(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const kernel of open.splice(0)) await kernel.stop();
-});
-
-async function start(options: TestKernelOptions = {}): Promise<TestKernel> {
-  const kernel = await startTestKernel(options);
-  open.push(kernel);
-  return kernel;
-}
-
-async function attach(kernel: TestKernel): Promise<RawClient> {
-  const client = new RawClient(kernel.address);
-  client.hello(kernel.token);
-  await client.welcome();
-  return client;
-}
-
-/** Resolves when `what` holds. Waits on the state itself, never on a time. */
-async function until(what: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await what())) await new Promise((resolve) => setTimeout(resolve, 10));
-}
+import { describe, expect, it } from "vitest";
+import { attach, osPidOf, start, until } from "../support/kernels.js";
+import { generateCall } from "../support/raw-client.js";
 
 describe("a hostile agent", () => {
   it("with generations that nobody reads leaves places to others", async () => {
@@ -112,7 +85,7 @@ describe("an unlucky agent", () => {
     const kernel = await start({ flags: ["--drain-ms", "60000"] });
     const os = await kernel.connect();
     const child = await os.proc.spawn(["sleep", "600"]);
-    const osPid = (await os.proc.ps()).find((proc) => proc.pid === child.pid)?.osPid ?? 0;
+    const osPid = await osPidOf(os, child.pid);
     const call = os.time.sleep(3_600_000).catch(() => undefined);
     await until(async () => (await os.proc.ps()).some((proc) => proc.waitingOn === "timer"));
     process.kill(kernel.pid, "SIGTERM");

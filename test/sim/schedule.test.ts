@@ -32,26 +32,29 @@ interface Conversation {
 type Disturbance = { readonly after: number; readonly kind: "crash" | "cancel" | "pause" };
 
 /** A machine of the kernel's parts around one driver, on a clock that counts outcomes. */
-class Machine {
+class Machine implements AsyncDisposable {
   readonly journal = memoryJournal();
   readonly driver: InProcessDriver;
   readonly sched: Scheduler;
   readonly placer: Placer;
   readonly loop: Loop;
+  /** Rejects when the executor refuses a plan or the loop breaks: nothing would end after that. */
+  readonly failed: Promise<never>;
   now = 0;
-  broken: unknown;
-  stopped = false;
   #cids = 0n;
 
   constructor(slots: number, policy: Policy, quantum: number) {
-    this.driver = new InProcessDriver(() => new HashModel(slots, WINDOW));
+    let fail = (_error: unknown): void => {};
+    this.failed = new Promise((_, reject) => {
+      fail = reject;
+    });
+    this.failed.catch(() => {});
+    this.driver = new InProcessDriver(() => new HashModel(slots, WINDOW), fail);
     this.sched = new Scheduler({ policy, slots, quantum, reviewUs: 1000 });
     this.placer = new Placer(this.journal.state, { slotCount: slots, chunkTokens: 16 });
     const clock = { now: () => (this.now += 100), wall: () => 0, after: () => () => {} };
     this.loop = new Loop(this.sched, this.placer, this.driver, this.journal, clock);
-    this.loop.start((error) => {
-      this.broken = error;
-    });
+    this.loop.start(fail);
   }
 
   openContext(): bigint {
@@ -61,12 +64,7 @@ class Machine {
   }
 
   /** Runs one turn to its end; `onBurst` gets the burst, to disturb it. */
-  turn(
-    cid: bigint,
-    turn: Turn,
-    nice: number,
-    onBurst: (burst: Burst) => void,
-  ): Promise<BurstEnd | "gone"> {
+  turn(cid: bigint, turn: Turn, nice: number, onBurst: (burst: Burst) => void): Promise<BurstEnd> {
     this.journal.append({ type: "ctx.given", cid, tokens: turn.given, tail: "text" });
     const context = this.journal.state.contexts.get(cid);
     const genStart = context?.tokens.length ?? 0;
@@ -87,11 +85,12 @@ class Machine {
       stop: [],
       ignoreEos: false,
     };
-    return new Promise((resolve) => {
+    const over = new Promise<BurstEnd>((resolve) => {
       const progress = (): void => this.invariants();
       const burst = this.sched.enqueue(spec, { progress, end: resolve }, nice, this.now, this.now);
       onBurst(burst);
     });
+    return Promise.race([over, this.failed]);
   }
 
   /** Takes a burst out, as a cancelled call does. */
@@ -118,8 +117,7 @@ class Machine {
     return [...(this.journal.state.contexts.get(cid)?.tokens ?? [])];
   }
 
-  async stop(): Promise<void> {
-    this.stopped = true;
+  async [Symbol.asyncDispose](): Promise<void> {
     await this.loop.stop();
     this.driver.stop();
   }
@@ -129,11 +127,10 @@ class Machine {
 async function alone(conversations: readonly Conversation[]): Promise<(readonly number[])[]> {
   const out: (readonly number[])[] = [];
   for (const { turns } of conversations) {
-    const machine = new Machine(1, roundRobin(1000), 1000);
+    await using machine = new Machine(1, roundRobin(1000), 1000);
     const cid = machine.openContext();
     for (const turn of turns) await machine.turn(cid, turn, 0, () => {});
     out.push(machine.tokens(cid));
-    await machine.stop();
   }
   return out;
 }
@@ -145,9 +142,9 @@ async function together(
   quantum: number,
   disturbances: readonly Disturbance[],
 ): Promise<(readonly number[])[]> {
-  const machine = new Machine(slots, policy, quantum);
+  await using machine = new Machine(slots, policy, quantum);
   const alive = new Set<Burst>();
-  const disturbing = disturb(machine, alive, disturbances);
+  using _ = disturb(machine, alive, disturbances);
   const results = conversations.map(async ({ turns, nice }) => {
     const cid = machine.openContext();
     for (const turn of turns) {
@@ -160,25 +157,17 @@ async function together(
     }
     return machine.tokens(cid);
   });
-  const all = await Promise.race([Promise.all(results), failure(machine)]);
-  disturbing.stop();
+  const all = await Promise.all(results);
   machine.invariants();
-  await machine.stop();
   return all;
 }
 
-/** Rejects when the executor refuses a plan or the loop breaks. */
-async function failure(machine: Machine): Promise<never> {
-  while (!machine.stopped) {
-    const error = machine.driver.fault ?? machine.broken;
-    if (error) throw error;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return new Promise(() => {});
-}
-
-/** Crashes, noise that is cancelled, and pauses, at points counted in loop steps. */
-function disturb(machine: Machine, alive: Set<Burst>, disturbances: readonly Disturbance[]) {
+/** Crashes, noise that is cancelled, and pauses, at points counted in loop steps; until disposed of. */
+function disturb(
+  machine: Machine,
+  alive: Set<Burst>,
+  disturbances: readonly Disturbance[],
+): Disposable {
   let stopped = false;
   const todo = [...disturbances].sort((a, b) => a.after - b.after);
   const noise: Burst[] = [];
@@ -197,11 +186,15 @@ function disturb(machine: Machine, alive: Set<Burst>, disturbances: readonly Dis
       if (next.kind === "cancel") {
         const cid = machine.openContext();
         const turn = { given: [1, 2, 3, 4], maxTokens: 50, seed: 1n, temperature: 1 };
-        void machine.turn(cid, turn, -20, (burst) => noise.push(burst));
+        machine.turn(cid, turn, -20, (burst) => noise.push(burst)).catch(() => {});
       }
     }
   })();
-  return { stop: () => (stopped = true) };
+  return {
+    [Symbol.dispose]: () => {
+      stopped = true;
+    },
+  };
 }
 
 const token = fc.integer({ min: 0, max: VOCAB - 2 });

@@ -85,11 +85,12 @@ export class InProcessDriver implements PlanRunner {
   #generation = 0;
   #plan = 0n;
   #down = false;
-  /** The executor's own failure: a plan it refused. */
-  fault: Error | undefined;
+  readonly #onFault: (error: Error) => void;
 
-  constructor(model: () => Model) {
+  /** `onFault` hears of the executor's own failure: a plan it refused. */
+  constructor(model: () => Model, onFault: (error: Error) => void) {
     this.#model = model;
+    this.#onFault = onFault;
     this.#executor = this.#start();
   }
 
@@ -134,7 +135,7 @@ export class InProcessDriver implements PlanRunner {
     const executor = new Executor({ model: this.#model(), detokenizer, report, nowUs: () => 0 });
     executor.run().catch((error: Error) => {
       if (generation !== this.#generation) return;
-      this.fault = error;
+      this.#onFault(error);
       this.#results.lost();
     });
     return executor;
