@@ -1,25 +1,8 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect } from "vitest";
 import { CREDIT } from "./chunks.js";
-import { ConnectionError, connect, type Os, SyscallError } from "./index.js";
-import { type FakeKernel, startFakeKernel } from "./testing-support/fake-kernel.js";
-
-let kernel: FakeKernel;
-let os: Os;
-const floating: unknown[] = [];
-const float = (reason: unknown): unknown => floating.push(reason);
-
-beforeEach(async () => {
-  process.on("unhandledRejection", float);
-  kernel = await startFakeKernel();
-  os = await connect({ address: kernel.address, token: "t" });
-});
-afterEach(async () => {
-  await os.close();
-  await kernel[Symbol.asyncDispose]();
-  await new Promise((turn) => setImmediate(turn));
-  process.off("unhandledRejection", float);
-  expect(floating.splice(0)).toEqual([]);
-});
+import { ConnectionError, SyscallError } from "./index.js";
+import { test } from "./testing-support/attached.js";
+import type { FakeKernel } from "./testing-support/fake-kernel.js";
 
 const usage = {
   promptTokens: 3,
@@ -33,15 +16,11 @@ const usage = {
 const result = { text: "a b", tokens: [1, 2], finish: "eos", seed: 7n, stop: "" };
 
 /** A kernel that answers with `chunks`, when a stream is wanted, and the result. */
-function answer(...chunks: string[]): void {
+function answer(kernel: FakeKernel, ...chunks: string[]): void {
   kernel.on("generate", (call, { stream }, session) => {
     if (stream) for (const chunk of chunks) session.chunk(call, chunk);
     session.reply(call, "generate", { ...result, text: chunks.join("") }, usage);
   });
-}
-
-async function received(n: number): Promise<void> {
-  while (kernel.calls.length < n) await new Promise((turn) => setImmediate(turn));
 }
 
 async function read(stream: AsyncIterable<string>): Promise<string[]> {
@@ -50,8 +29,8 @@ async function read(stream: AsyncIterable<string>): Promise<string[]> {
   return texts;
 }
 
-test("awaited, it asks for one reply and gives the result with usage", async () => {
-  answer("a ", "b");
+test("awaited, it asks for one reply and gives the result with usage", async ({ kernel, os }) => {
+  answer(kernel, "a ", "b");
   const done = await os.llm.generate("hi", { maxTokens: 5, seed: 7, stop: "\n", topK: 3 });
   expect(done).toEqual({
     text: "a b",
@@ -83,8 +62,11 @@ test("awaited, it asks for one reply and gives the result with usage", async () 
   });
 });
 
-test("iterated, it asks for chunks with credit; the result can be awaited after", async () => {
-  answer("a ", "b");
+test("iterated, it asks for chunks with credit; the result can be awaited after", async ({
+  kernel,
+  os,
+}) => {
+  answer(kernel, "a ", "b");
   const generation = os.llm.chat([
     { role: "system", content: "be short" },
     { role: "user", content: "hi" },
@@ -98,37 +80,37 @@ test("iterated, it asks for chunks with credit; the result can be awaited after"
   });
 });
 
-test("generations made together run together, however they are awaited", async () => {
+test("generations made together run together, however they are awaited", async ({ kernel, os }) => {
   const both = [os.llm.generate("one"), os.llm.generate("two")];
   const results = (async () => {
     const texts: string[] = [];
     for (const generation of both) texts.push((await generation).text);
     return texts;
   })();
-  await received(2);
+  await kernel.received(2);
   for (const call of kernel.calls) {
     kernel.sessions[0]?.reply(call, "generate", { ...result, text: `${call.seq}` });
   }
   expect((await results).sort()).toEqual(["1", "2"]);
 });
 
-test("a generation that is first read later has lost nothing", async () => {
-  answer("a ", "b");
+test("a generation that is first read later has lost nothing", async ({ kernel, os }) => {
+  answer(kernel, "a ", "b");
   const generation = os.llm.generate("hi");
-  await received(1);
+  await kernel.received(1);
   kernel.on("sleep", (call, _args, session) => session.reply(call, "sleep", {}));
   await os.time.sleep(1);
   expect(await read(generation)).toEqual(["a ", "b"]);
 });
 
-test("a generation that nobody uses is no unhandled rejection", async () => {
+test("a generation that nobody uses is no unhandled rejection", async ({ kernel, os }) => {
   kernel.on("generate", (call, _args, session) => session.fail(call, { name: "EIO" }));
   os.llm.generate("hi");
   os.llm.generate("");
-  await received(2);
+  await kernel.received(2);
 });
 
-test("errors reach who awaits and who iterates", async () => {
+test("errors reach who awaits and who iterates", async ({ kernel, os }) => {
   kernel.on("generate", (call, { stream }, session) => {
     if (stream) session.chunk(call, "a");
     session.fail(call, { name: "E2BIG", message: "9000 tokens; the window is 2048" });
@@ -144,7 +126,7 @@ test("errors reach who awaits and who iterates", async () => {
   expect(await generation.catch((error) => (error as SyscallError).code)).toBe("E2BIG");
 });
 
-test("wrong input rejects and sends nothing", async () => {
+test("wrong input rejects and sends nothing", async ({ kernel, os }) => {
   await expect(os.llm.generate(5 as unknown as string)).rejects.toThrow(
     "prompt: expected a string, got 5",
   );
@@ -160,7 +142,10 @@ test("wrong input rejects and sends nothing", async () => {
   expect(kernel.calls).toHaveLength(0);
 });
 
-test("leaving the loop cancels the call, and is over when the kernel has stopped it", async () => {
+test("leaving the loop cancels the call, and is over when the kernel has stopped it", async ({
+  kernel,
+  os,
+}) => {
   kernel.on("generate", (call, _args, session) => session.chunk(call, "a"));
   const generation = os.llm.generate("x");
   for await (const text of generation) {
@@ -172,7 +157,10 @@ test("leaving the loop cancels the call, and is over when the kernel has stopped
   expect(await read(generation)).toEqual([]);
 });
 
-test("an abort ends the loop with its reason; text that was not read is gone", async () => {
+test("an abort ends the loop with its reason; text that was not read is gone", async ({
+  kernel,
+  os,
+}) => {
   kernel.on("generate", (call, _args, session) => {
     session.chunk(call, "a");
     session.chunk(call, "b");
@@ -190,7 +178,7 @@ test("an abort ends the loop with its reason; text that was not read is gone", a
   expect(kernel.cancels).toEqual([1n]);
 });
 
-test("a reader that stops pauses its own call only", async () => {
+test("a reader that stops pauses its own call only", async ({ kernel, os }) => {
   const sent = new Map<bigint, number>();
   const credit = new Map<bigint, number>();
   const pump = (seq: bigint, session = kernel.sessions[0]): void => {
@@ -219,7 +207,7 @@ test("a reader that stops pauses its own call only", async () => {
   expect(rest).toHaveLength(299);
 });
 
-test("awaiting a stream that is not read to its end takes all of it", async () => {
+test("awaiting a stream that is not read to its end takes all of it", async ({ kernel, os }) => {
   let call: { seq: bigint } = { seq: 0n };
   kernel.on("generate", (made, _args, session) => {
     call = made;
@@ -232,7 +220,10 @@ test("awaiting a stream that is not read to its end takes all of it", async () =
   expect((await generation).text).toBe("a b");
 });
 
-test("a stream whose connection breaks rejects; its call is stopped on the new one", async () => {
+test("a stream whose connection breaks rejects; its call is stopped on the new one", async ({
+  kernel,
+  os,
+}) => {
   kernel.on("generate", (call, _args, session) => session.chunk(call, "a"));
   const generation = os.llm.generate("x");
   const reader = generation[Symbol.asyncIterator]();
@@ -248,16 +239,16 @@ test("a stream whose connection breaks rejects; its call is stopped on the new o
   expect(kernel.calls.at(-1)?.ackedThrough).toBe(2n);
 });
 
-test("an awaited generation survives a broken connection", async () => {
+test("an awaited generation survives a broken connection", async ({ kernel, os }) => {
   const generation = os.llm.generate("x");
   const text = generation.then(({ text }) => text);
-  await received(1);
-  answer("a b");
+  await kernel.received(1);
+  answer(kernel, "a b");
   kernel.sessions[0]?.cut();
   expect(await text).toBe("a b");
 });
 
-test("a full kernel is tried again for a stream too", async () => {
+test("a full kernel is tried again for a stream too", async ({ kernel, os }) => {
   kernel.on("generate", (call, _args, session) => {
     if (call.seq === 1n) return session.fail(call, { name: "EAGAIN", retryAfterUs: 1n });
     session.chunk(call, "a");

@@ -1,24 +1,10 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { connect, type Os, SyscallError } from "./index.js";
-import { type FakeKernel, startFakeKernel } from "./testing-support/fake-kernel.js";
-
-let kernel: FakeKernel;
-let os: Os;
-beforeEach(async () => {
-  kernel = await startFakeKernel();
-  os = await connect({ address: kernel.address, token: "t" });
-});
-afterEach(async () => {
-  await os.close();
-  await kernel[Symbol.asyncDispose]();
-});
-
-async function received(n: number): Promise<void> {
-  while (kernel.calls.length < n) await new Promise((turn) => setImmediate(turn));
-}
+import { expect, vi } from "vitest";
+import { SyscallError } from "./index.js";
+import { test } from "./testing-support/attached.js";
+import type { FakeKernel } from "./testing-support/fake-kernel.js";
 
 /** A kernel that is full for the first `times` sleeps. */
-function fullFor(times: number): void {
+function fullFor(kernel: FakeKernel, times: number): void {
   let left = times;
   kernel.on("sleep", (call, _args, session) => {
     if (left-- > 0) session.fail(call, { name: "EAGAIN", message: "full", retryAfterUs: 1000n });
@@ -26,26 +12,26 @@ function fullFor(times: number): void {
   });
 }
 
-test("a full kernel is an error with the time to try again", async () => {
-  fullFor(1);
+test("a full kernel is an error with the time to try again", async ({ kernel, os }) => {
+  fullFor(kernel, 1);
   const refused = os.time.sleep(1);
   await expect(refused).rejects.toMatchObject({ code: "EAGAIN", retryable: true, retryAfterMs: 1 });
   expect(kernel.calls).toHaveLength(1);
 });
 
-test("retries try again, each time as a new call", async () => {
-  fullFor(2);
+test("retries try again, each time as a new call", async ({ kernel, os }) => {
+  fullFor(kernel, 2);
   await os.time.sleep(1, { retries: 2 });
   expect(kernel.calls.map((call) => call.seq)).toEqual([1n, 2n, 3n]);
 });
 
-test("retries end with the kernel's last no", async () => {
-  fullFor(9);
+test("retries end with the kernel's last no", async ({ kernel, os }) => {
+  fullFor(kernel, 9);
   await expect(os.time.sleep(1, { retries: 2 })).rejects.toMatchObject({ code: "EAGAIN" });
   expect(kernel.calls).toHaveLength(3);
 });
 
-test("a try that would come after the deadline is not made", async () => {
+test("a try that would come after the deadline is not made", async ({ kernel, os }) => {
   kernel.on("sleep", (call, _args, session) =>
     session.fail(call, { name: "EAGAIN", message: "full", retryAfterUs: 60_000_000n }),
   );
@@ -54,13 +40,16 @@ test("a try that would come after the deadline is not made", async () => {
   expect(kernel.calls).toHaveLength(1);
 });
 
-test("other errors are not tried again", async () => {
+test("other errors are not tried again", async ({ kernel, os }) => {
   kernel.on("sleep", (call, _args, session) => session.fail(call, { name: "EBUSY" }));
   await expect(os.time.sleep(1, { retries: 5 })).rejects.toMatchObject({ code: "EBUSY" });
   expect(kernel.calls).toHaveLength(1);
 });
 
-test("an abort while waiting to try again ends the call with its reason", async () => {
+test("an abort while waiting to try again ends the call with its reason", async ({
+  kernel,
+  os,
+}) => {
   const abort = new AbortController();
   kernel.on("sleep", (call, _args, session) => {
     session.fail(call, { name: "EAGAIN", message: "full", retryAfterUs: 60_000_000n });
@@ -69,7 +58,7 @@ test("an abort while waiting to try again ends the call with its reason", async 
   await expect(os.time.sleep(1, { retries: 1, signal: abort.signal })).rejects.toThrow("enough");
 });
 
-test("a timeout travels with the call, and 0 is the shortest there is", async () => {
+test("a timeout travels with the call, and 0 is the shortest there is", async ({ kernel, os }) => {
   kernel.on("recv", (call, _args, session) =>
     session.fail(call, { name: "ETIMEDOUT", message: "no message" }),
   );
@@ -83,34 +72,37 @@ test("a timeout travels with the call, and 0 is the shortest there is", async ()
   expect(none).toBe(0n);
 });
 
-test("an abort sends Cancel; the call rejects once the kernel has stopped it", async () => {
+test("an abort sends Cancel; the call rejects once the kernel has stopped it", async ({
+  kernel,
+  os,
+}) => {
   const abort = new AbortController();
   const waiting = os.ipc.recv({ signal: abort.signal });
-  await received(1);
+  await kernel.received(1);
   abort.abort();
   await expect(waiting).rejects.toMatchObject({ name: "AbortError" });
   await expect(waiting).rejects.toBeInstanceOf(DOMException);
   expect(kernel.cancels).toEqual([1n]);
 });
 
-test("a call that was done before its cancel is not lost", async () => {
+test("a call that was done before its cancel is not lost", async ({ kernel, os }) => {
   const abort = new AbortController();
   kernel.onCancel = (seq, session) =>
     session.reply({ seq }, "recv", { id: 1n, from: 1n << 52n, body: Buffer.from("hi"), topic: "" });
   const waiting = os.ipc.recv({ signal: abort.signal });
-  await received(1);
+  await kernel.received(1);
   abort.abort();
   expect((await waiting).text).toBe("hi");
 });
 
-test("a kernel that does not confirm a cancel is not waited for long", async () => {
+test("a kernel that does not confirm a cancel is not waited for long", async ({ kernel, os }) => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   try {
     kernel.onCancel = () => undefined;
     const abort = new AbortController();
     const waiting = os.ipc.recv({ signal: abort.signal });
     const over = expect(waiting).rejects.toThrow("enough");
-    await received(1);
+    await kernel.received(1);
     abort.abort(new Error("enough"));
     await vi.advanceTimersByTimeAsync(2_000);
     await over;
@@ -119,14 +111,14 @@ test("a kernel that does not confirm a cancel is not waited for long", async () 
   }
 });
 
-test("an aborted signal sends nothing", async () => {
+test("an aborted signal sends nothing", async ({ kernel, os }) => {
   const signal = AbortSignal.abort(new Error("never mind"));
   await expect(os.time.sleep(1, { signal })).rejects.toThrow("never mind");
   await expect(os.llm.generate("x", { signal })).rejects.toThrow("never mind");
   expect(kernel.calls).toHaveLength(0);
 });
 
-test("one signal for many calls is no leak", async () => {
+test("one signal for many calls is no leak", async ({ kernel, os }) => {
   const warnings: unknown[] = [];
   const warn = (warning: unknown): unknown => warnings.push(warning);
   process.on("warning", warn);
@@ -137,7 +129,7 @@ test("one signal for many calls is no leak", async () => {
     os.llm.generate("x", { signal }),
   ]);
   const over = Promise.allSettled(calls.flat());
-  await received(60);
+  await kernel.received(60);
   abort.abort();
   await over;
   await new Promise((turn) => setImmediate(turn));
@@ -145,6 +137,6 @@ test("one signal for many calls is no leak", async () => {
   expect(warnings).toEqual([]);
 });
 
-test.each([Number.NaN, "1", -1.5])("retries: %s is refused", async (retries) => {
+test.for([Number.NaN, "1", -1.5])("retries: %s is refused", async (retries, { os }) => {
   await expect(os.time.sleep(1, { retries: retries as number })).rejects.toThrow(/^retries: /);
 });

@@ -1,25 +1,14 @@
 /** What the nouns send, and how they show the kernel's answers. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect } from "vitest";
 import { PsResult, StatsResult } from "../proto/gen/contix/v1/calls.js";
-import { connect, type Os } from "./index.js";
-import { type FakeKernel, startFakeKernel } from "./testing-support/fake-kernel.js";
+import { test } from "./testing-support/attached.js";
+import type { FakeKernel } from "./testing-support/fake-kernel.js";
 
 const id = (counter: number): bigint => (1n << 52n) | BigInt(counter);
 
-let kernel: FakeKernel;
-let os: Os;
-beforeEach(async () => {
-  kernel = await startFakeKernel();
-  os = await connect({ address: kernel.address, token: "t" });
-});
-afterEach(async () => {
-  await os.close();
-  await kernel[Symbol.asyncDispose]();
-});
+const lastCall = (kernel: FakeKernel): unknown => kernel.calls.at(-1)?.call?.value;
 
-const lastCall = (): unknown => kernel.calls.at(-1)?.call?.value;
-
-test("a context's calls carry its handle, and its end closes it once", async () => {
+test("a context's calls carry its handle, and its end closes it once", async ({ kernel, os }) => {
   const handles: [string | undefined, number][] = [];
   const note = (call: { call: unknown; handle: number }): void => {
     handles.push([(call.call as { $case: string }).$case, call.handle]);
@@ -49,17 +38,17 @@ test("a context's calls carry its handle, and its end closes it once", async () 
     await using ctx = await os.ctx.create();
     expect([ctx.cid, ctx.window]).toEqual(["n1.4", 2048]);
     expect(await ctx.append("text")).toEqual({ appended: 3, length: 3 });
-    expect(lastCall()).toEqual({ input: { $case: "text", value: "text" } });
+    expect(lastCall(kernel)).toEqual({ input: { $case: "text", value: "text" } });
     await ctx.append({ role: "system", content: "be short" });
-    expect(lastCall()).toEqual({
+    expect(lastCall(kernel)).toEqual({
       input: { $case: "chat", value: { messages: [{ role: "system", content: "be short" }] } },
     });
     await ctx.append({ tokens: [1, 2] });
-    expect(lastCall()).toEqual({ input: { $case: "tokens", value: { ids: [1, 2] } } });
+    expect(lastCall(kernel)).toEqual({ input: { $case: "tokens", value: { ids: [1, 2] } } });
     expect((await ctx.generate({ maxTokens: 2 })).text).toBe("hi");
-    expect(lastCall()).toMatchObject({ input: undefined, maxTokens: 2 });
+    expect(lastCall(kernel)).toMatchObject({ input: undefined, maxTokens: 2 });
     expect((await ctx.chat("hello")).text).toBe("hi");
-    expect(lastCall()).toMatchObject({
+    expect(lastCall(kernel)).toMatchObject({
       input: { $case: "chat", value: { messages: [{ role: "user", content: "hello" }] } },
     });
     expect(await ctx.stat()).toMatchObject({ cid: "n1.4", slot: null, length: 3 });
@@ -69,7 +58,7 @@ test("a context's calls carry its handle, and its end closes it once", async () 
   expect(handles.filter(([name]) => name === "ctxClose")).toHaveLength(1);
 });
 
-test("a context whose connection is lost closes without a word", async () => {
+test("a context whose connection is lost closes without a word", async ({ kernel, os }) => {
   kernel.on("ctxCreate", (call, _args, session) =>
     session.reply(call, "ctxCreate", { handle: 9, cid: id(4), window: 2048 }),
   );
@@ -78,14 +67,17 @@ test("a context whose connection is lost closes without a word", async () => {
   kernel.die();
 });
 
-test("spawn sends what the program needs; the child waits and kills by pid", async () => {
+test("spawn sends what the program needs; the child waits and kills by pid", async ({
+  kernel,
+  os,
+}) => {
   kernel.on("spawn", (call, _args, session) => session.reply(call, "spawn", { pid: id(5) }));
   kernel.on("wait", (call, { pid }, session) =>
     session.reply(call, "wait", { pid, exitCode: 3, cause: "exit" }),
   );
   kernel.on("kill", (call, _args, session) => session.reply(call, "kill", {}));
   const child = await os.proc.spawn(["node", "a.js"], { env: { A: "b" }, name: "a", nice: -5 });
-  expect(lastCall()).toEqual({
+  expect(lastCall(kernel)).toEqual({
     argv: ["node", "a.js"],
     env: [{ name: "A", value: "b" }],
     cwd: process.cwd(),
@@ -94,17 +86,17 @@ test("spawn sends what the program needs; the child waits and kills by pid", asy
   });
   expect(child.pid).toBe("n1.5");
   await child.kill("INT");
-  expect(lastCall()).toEqual({ pid: id(5), signal: "INT" });
+  expect(lastCall(kernel)).toEqual({ pid: id(5), signal: "INT" });
   expect(await child.wait()).toEqual({ pid: "n1.5", exitCode: 3, cause: "exit" });
 });
 
-test("the process table has numbers, and null for what there is not", async () => {
+test("the process table has numbers, and null for what there is not", async ({ kernel, os }) => {
   const row = { pid: id(5), name: "a", state: "running", slot: -1, tokensOut: 7n, ageUs: 1500n };
   kernel.on("ps", (call, _args, session) =>
     session.reply(call, "ps", PsResult.fromPartial({ procs: [row] })),
   );
   const [proc] = await os.proc.ps({ all: true });
-  expect(lastCall()).toEqual({ all: true });
+  expect(lastCall(kernel)).toEqual({ all: true });
   expect(proc).toMatchObject({
     pid: "n1.5",
     parent: null,
@@ -117,7 +109,7 @@ test("the process table has numbers, and null for what there is not", async () =
   expect(JSON.stringify(proc)).toContain('"n1.5"');
 });
 
-test("the statistics can be printed as JSON", async () => {
+test("the statistics can be printed as JSON", async ({ kernel, os }) => {
   const stats = { slots: 2, steps: 9n, stepUs: 2500n, slot: [{ slot: 0, pid: id(5), cid: 0n }] };
   kernel.on("stats", (call, _args, session) =>
     session.reply(call, "stats", StatsResult.fromPartial(stats)),
@@ -127,19 +119,19 @@ test("the statistics can be printed as JSON", async () => {
   expect(JSON.parse(JSON.stringify(shown))).toEqual(shown);
 });
 
-test("a message goes out as bytes and comes in as text too", async () => {
+test("a message goes out as bytes and comes in as text too", async ({ kernel, os }) => {
   kernel.on("send", (call, _args, session) => session.reply(call, "send", { id: 1n }));
   kernel.on("recv", (call, _args, session) =>
     session.reply(call, "recv", { id: 2n, from: id(6), body: Buffer.from("grüße"), topic: "t" }),
   );
   await os.ipc.send("n1.6", "grüße", { topic: "t" });
-  expect(lastCall()).toEqual({ pid: id(6), body: Buffer.from("grüße"), topic: "t" });
+  expect(lastCall(kernel)).toEqual({ pid: id(6), body: Buffer.from("grüße"), topic: "t" });
   const mail = await os.ipc.recv({ from: "n1.6" });
   expect(mail).toMatchObject({ from: "n1.6", text: "grüße", topic: "t" });
-  expect(lastCall()).toEqual({ from: id(6) });
+  expect(lastCall(kernel)).toEqual({ from: id(6) });
 });
 
-test("wrong types are named before anything is sent", async () => {
+test("wrong types are named before anything is sent", async ({ kernel, os }) => {
   await expect(os.proc.spawn("node" as unknown as string[])).rejects.toThrow(
     "argv: expected an array of strings, got string",
   );

@@ -94,6 +94,7 @@ export class FakeKernel {
   readonly #handlers = new Map<CallName, Handler<CallName>>();
   readonly #server = new Server();
   readonly #home: string;
+  #waiters: (() => void)[] = [];
 
   constructor(home: string) {
     this.#home = home;
@@ -104,6 +105,18 @@ export class FakeKernel {
   /** Answers calls of `name`; without a handler a call stays unanswered. */
   on<K extends CallName>(name: K, handler: Handler<K>): void {
     this.#handlers.set(name, handler as unknown as Handler<CallName>);
+  }
+
+  /** The first stream that attached. */
+  get first(): FakeSession {
+    const [session] = this.sessions;
+    if (session === undefined) throw new Error("nobody attached");
+    return session;
+  }
+
+  /** Resolves when `n` calls have been received in all. */
+  async received(n: number): Promise<void> {
+    while (this.calls.length < n) await new Promise<void>((heard) => this.#waiters.push(heard));
   }
 
   listen(): Promise<void> {
@@ -165,6 +178,7 @@ export class FakeKernel {
       this.calls.push(frame.value);
       const { call } = frame.value;
       if (call !== undefined) this.#handlers.get(call.$case)?.(frame.value, call.value, session);
+      for (const heard of this.#waiters.splice(0)) heard();
     } else if (frame.$case === "cancel") {
       this.cancels.push(frame.value.seq);
       this.onCancel(frame.value.seq, session);
