@@ -1,13 +1,14 @@
-/** `test` with a fake kernel and a program attached to it, each test with its own. */
-import { test as base, expect } from "vitest";
+/**
+ * `test` with a fake kernel and a program attached to it, each test with its own.
+ * A rejection that nobody handles fails the run: vitest watches for them.
+ */
+import { test as base } from "vitest";
 import { connect, type Os } from "../index.js";
 import { type FakeKernel, startFakeKernel } from "./fake-kernel.js";
 
 interface Attached {
   readonly kernel: FakeKernel;
   readonly os: Os;
-  /** Fails the test after which a rejection is left that nobody handled. */
-  readonly floating: undefined;
 }
 
 export const test = base.extend<Attached>({
@@ -22,17 +23,4 @@ export const test = base.extend<Attached>({
     await use(os);
     await os.close();
   },
-  floating: [
-    // biome-ignore lint/correctness/noEmptyPattern: as above.
-    async ({}, use) => {
-      const reasons: unknown[] = [];
-      const note = (reason: unknown): unknown => reasons.push(reason);
-      process.on("unhandledRejection", note);
-      await use(undefined);
-      await new Promise((turn) => setImmediate(turn));
-      process.off("unhandledRejection", note);
-      expect(reasons).toEqual([]);
-    },
-    { auto: true },
-  ],
 });
