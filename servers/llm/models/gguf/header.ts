@@ -7,11 +7,12 @@
  *   padding to `general.alignment`, tensor data.
  *
  * The head is parsed from the first bytes of the file; when they do not reach, from
- * twice as many. Nothing that a file claims is believed beyond its size.
+ * twice as many. What a file claims is believed within bounds (header-cursor.ts).
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { ContixError } from "../../../../proto/errno.js";
-import { ggmlBytes } from "./types.js";
+import { Cursor, MOST_HEAD, Short } from "./header-cursor.js";
+import { checkLayout } from "./header-layout.js";
 
 export type GgufValue = number | boolean | string | readonly GgufValue[];
 
@@ -34,6 +35,8 @@ export interface GgufHeader {
 const FIRST_READ = 4 << 20;
 const MOST_DIMS = 4;
 const DEFAULT_ALIGNMENT = 32;
+/** Of tensors, and of metadata entries. */
+const MOST_ENTRIES = 1 << 16;
 
 /**
  * The head of the file at `path`.
@@ -47,7 +50,7 @@ export async function readGgufHeader(path: string): Promise<GgufHeader> {
   try {
     const { size } = await file.stat();
     const header = await parseGrowing(file, path, size);
-    checkExtent(header, size);
+    checkLayout(header, size, alignment(header));
     return header;
   } finally {
     await file.close();
@@ -56,14 +59,14 @@ export async function readGgufHeader(path: string): Promise<GgufHeader> {
 
 async function parseGrowing(file: FileHandle, path: string, size: number): Promise<GgufHeader> {
   for (let length = FIRST_READ; ; length *= 2) {
-    const head = Buffer.alloc(Math.min(length, size));
+    const head = Buffer.alloc(Math.min(length, size, MOST_HEAD));
     const { bytesRead } = await file.read(head, 0, head.length, 0);
-    const cursor = new Cursor(path, head.subarray(0, bytesRead), size);
+    // A file that shrank meanwhile is as long as what was read.
+    const end = bytesRead < head.length ? bytesRead : size;
     try {
-      return parse(cursor);
+      return parse(new Cursor(path, head.subarray(0, bytesRead), end));
     } catch (error) {
       if (!(error instanceof Short)) throw error;
-      if (length >= size) throw cursor.bad(`is truncated: it ends at byte ${size}, in its head`);
     }
   }
 }
@@ -78,140 +81,90 @@ function parse(cursor: Cursor): GgufHeader {
   if (version !== 2 && version !== 3) {
     throw cursor.bad(`is GGUF version ${version}; versions 2 and 3 are read`);
   }
-  const tensorCount = cursor.count("tensors");
-  const entryCount = cursor.count("metadata entries");
-  const metadata = new Map<string, GgufValue>();
-  for (let i = 0; i < entryCount; i++) {
-    const key = cursor.string();
-    if (metadata.has(key)) throw cursor.bad(`is damaged: metadata "${key}" is there twice`);
-    metadata.set(key, readValue(cursor, key, cursor.u32()));
-  }
-  const relative = Array.from({ length: tensorCount }, () => readTensor(cursor));
-  const start = align(cursor.position, alignment(cursor, metadata));
+  const tensorCount = cursor.count("tensors", MOST_ENTRIES);
+  const entryCount = cursor.count("metadata entries", MOST_ENTRIES);
+  const metadata = readMetadata(cursor, entryCount);
+  const relative = readTensors(cursor, tensorCount);
+  const head = { path: cursor.path, metadata, tensors: relative };
+  const start = align(cursor.position, alignment(head));
   const tensors = new Map<string, GgufTensor>();
-  for (const tensor of relative) {
-    if (tensors.has(tensor.name)) {
-      throw cursor.bad(`is damaged: tensor "${tensor.name}" is there twice`);
-    }
-    tensors.set(tensor.name, { ...tensor, offset: start + tensor.offset });
+  for (const [name, tensor] of relative) {
+    tensors.set(name, { ...tensor, offset: start + tensor.offset });
   }
-  return { path: cursor.path, metadata, tensors };
+  return { ...head, tensors };
 }
 
-function readTensor(cursor: Cursor): GgufTensor {
-  const name = cursor.string();
-  const dims = cursor.u32();
-  if (dims > MOST_DIMS) throw cursor.bad(`is damaged: tensor "${name}" has ${dims} dimensions`);
-  const shape = Array.from({ length: dims }, () => cursor.u64());
-  return { name, shape, type: cursor.u32(), offset: cursor.u64() };
+function readMetadata(cursor: Cursor, count: number): Map<string, GgufValue> {
+  const metadata = new Map<string, GgufValue>();
+  for (let i = 0; i < count; i++) {
+    cursor.reading = `metadata entry ${i}`;
+    const key = cursor.name("metadata");
+    if (metadata.has(key)) throw cursor.bad(`is damaged: metadata "${key}" is there twice`);
+    metadata.set(key, readValue(cursor, cursor.u32()));
+  }
+  return metadata;
+}
+
+/** The tensor table; offsets are from the start of the data. */
+function readTensors(cursor: Cursor, count: number): Map<string, GgufTensor> {
+  const tensors = new Map<string, GgufTensor>();
+  for (let i = 0; i < count; i++) {
+    cursor.reading = `entry ${i} of the tensor table`;
+    const name = cursor.name("tensor");
+    if (tensors.has(name)) throw cursor.bad(`is damaged: tensor "${name}" is there twice`);
+    const dims = cursor.u32();
+    if (dims > MOST_DIMS) throw cursor.bad(`is damaged: tensor "${name}" has ${dims} dimensions`);
+    const shape = Array.from({ length: dims }, () => cursor.u64());
+    tensors.set(name, { name, shape, type: cursor.u32(), offset: cursor.u64() });
+  }
+  return tensors;
 }
 
 const ARRAY = 9;
 
 /** How each type of metadata value is read, by its number in the format. */
 const VALUES: readonly (((cursor: Cursor) => GgufValue) | undefined)[] = [
-  (c) => c.bytes(1).readUInt8(),
-  (c) => c.bytes(1).readInt8(),
-  (c) => c.bytes(2).readUInt16LE(),
-  (c) => c.bytes(2).readInt16LE(),
+  (c) => c.view.getUint8(c.advance(1)),
+  (c) => c.view.getInt8(c.advance(1)),
+  (c) => c.view.getUint16(c.advance(2), true),
+  (c) => c.view.getInt16(c.advance(2), true),
   (c) => c.u32(),
-  (c) => c.bytes(4).readInt32LE(),
-  (c) => c.bytes(4).readFloatLE(),
-  (c) => c.bytes(1).readUInt8() !== 0,
+  (c) => c.view.getInt32(c.advance(4), true),
+  (c) => c.view.getFloat32(c.advance(4), true),
+  (c) => c.view.getUint8(c.advance(1)) !== 0,
   (c) => c.string(),
   undefined,
-  (c) => Number(c.bytes(8).readBigUInt64LE()),
-  (c) => Number(c.bytes(8).readBigInt64LE()),
-  (c) => c.bytes(8).readDoubleLE(),
+  (c) => Number(c.view.getBigUint64(c.advance(8), true)),
+  (c) => Number(c.view.getBigInt64(c.advance(8), true)),
+  (c) => c.view.getFloat64(c.advance(8), true),
 ];
 
-function readValue(cursor: Cursor, key: string, type: number): GgufValue {
-  if (type !== ARRAY) return reader(cursor, key, type)(cursor);
-  const read = reader(cursor, key, cursor.u32());
-  const length = cursor.count(`elements of "${key}"`);
+function readValue(cursor: Cursor, type: number): GgufValue {
+  if (type !== ARRAY) return reader(cursor, type)(cursor);
+  const elements = cursor.u32();
+  if (elements === ARRAY) throw cursor.bad(`can not be read: ${cursor.reading} is a list of lists`);
+  const read = reader(cursor, elements);
+  const length = cursor.listLength();
   const values: GgufValue[] = [];
   for (let i = 0; i < length; i++) values.push(read(cursor));
   return values;
 }
 
-function reader(cursor: Cursor, key: string, type: number): (cursor: Cursor) => GgufValue {
+function reader(cursor: Cursor, type: number): (cursor: Cursor) => GgufValue {
   const read = VALUES[type];
-  if (!read) throw cursor.bad(`is damaged: metadata "${key}" has the unknown type ${type}`);
+  if (!read) throw cursor.bad(`is damaged: ${cursor.reading} has the unknown type ${type}`);
   return read;
 }
 
-function alignment(cursor: Cursor, metadata: ReadonlyMap<string, GgufValue>): number {
+/** What offsets of tensors are multiples of: a power of two. */
+function alignment({ path, metadata }: GgufHeader): number {
   const value = metadata.get("general.alignment") ?? DEFAULT_ALIGNMENT;
-  if (typeof value !== "number" || !Number.isInteger(value) || value <= 0) {
-    throw cursor.bad(`is damaged: general.alignment is ${value}`);
-  }
-  return value;
+  if (typeof value === "number" && Number.isInteger(Math.log2(value)) && value >= 1) return value;
+  const shown = Array.isArray(value) ? "a list" : JSON.stringify(value);
+  const what = `is damaged: general.alignment is ${shown}, no power of two`;
+  throw new ContixError("EMODEL", `${path} ${what}`);
 }
 
 function align(position: number, to: number): number {
   return Math.ceil(position / to) * to;
-}
-
-/** Every tensor of a known type must lie within the file. */
-function checkExtent({ path, tensors }: GgufHeader, size: number): void {
-  for (const { name, type, shape, offset } of tensors.values()) {
-    const values = shape.reduce((product, length) => product * length, 1);
-    const end = offset + (ggmlBytes(type, values) ?? 0);
-    if (end > size) {
-      const where = `tensor "${name}" ends at byte ${end}, the file at byte ${size}`;
-      throw new ContixError("EMODEL", `${path} is truncated: ${where}`);
-    }
-  }
-}
-
-/** Thrown where the bytes at hand end; the file may have more. */
-class Short extends Error {}
-
-class Cursor {
-  readonly path: string;
-  readonly #bytes: Buffer;
-  readonly #fileSize: number;
-  position = 0;
-
-  constructor(path: string, bytes: Buffer, fileSize: number) {
-    this.path = path;
-    this.#bytes = bytes;
-    this.#fileSize = fileSize;
-  }
-
-  bad(what: string): ContixError {
-    return new ContixError("EMODEL", `${this.path} ${what}`);
-  }
-
-  bytes(length: number): Buffer {
-    const end = this.position + length;
-    if (end > this.#bytes.length) throw new Short();
-    const bytes = this.#bytes.subarray(this.position, end);
-    this.position = end;
-    return bytes;
-  }
-
-  u32(): number {
-    return this.bytes(4).readUInt32LE();
-  }
-
-  /** A u64 that a number can hold; more is nonsense in any file. */
-  u64(): number {
-    const value = Number(this.bytes(8).readBigUInt64LE());
-    if (!Number.isSafeInteger(value)) {
-      throw this.bad(`is damaged: the number at byte ${this.position - 8} is ${value}`);
-    }
-    return value;
-  }
-
-  /** A u64 that counts things of a byte at least: there can not be more than the file has bytes. */
-  count(what: string): number {
-    const value = this.u64();
-    if (value > this.#fileSize) throw this.bad(`is damaged: it claims ${value} ${what}`);
-    return value;
-  }
-
-  string(): string {
-    return this.bytes(this.count("bytes of text")).toString("utf8");
-  }
 }

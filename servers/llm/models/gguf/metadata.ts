@@ -2,6 +2,13 @@
 import { ContixError } from "../../../../proto/errno.js";
 import type { GgufHeader, GgufValue } from "./header.js";
 
+/** No count of a model is beyond; a file that says so is damaged. */
+const MOST = 2 ** 24;
+
+/** The most characters that a message shows of a value, and of a reason. */
+const SHOWN = 80;
+const SHOWN_REASON = 500;
+
 export class Metadata {
   readonly #header: GgufHeader;
 
@@ -34,12 +41,15 @@ export class Metadata {
     return value;
   }
 
-  /** A positive integer; zero only as the fallback. */
+  /** An integer within what a model can have of it; anything as the fallback. */
   count(key: string, fallback?: number): number {
     const value = this.#get(key, fallback);
-    const integer = typeof value === "number" && Number.isSafeInteger(value);
-    if (value !== fallback && (!integer || value < 0)) throw this.#bad(key, value, "a count");
-    return Number(value);
+    if (typeof value === "number" && value === fallback) return value;
+    // A layer has tensors. Checked here, before anything is made for each layer.
+    const most = key.endsWith(".block_count") ? this.#header.tensors.size : MOST;
+    const fits = typeof value === "number" && Number.isInteger(value);
+    if (fits && value >= 0 && value <= most) return value;
+    throw this.#bad(key, value, `a count of at most ${most}`);
   }
 
   list(key: string): readonly GgufValue[] {
@@ -57,7 +67,10 @@ export class Metadata {
 
   /** The error for a value that can not be used. */
   unusable(key: string, why: string): ContixError {
-    return new ContixError("EMODEL", `${this.#header.path} has an unusable ${key}: ${why}`);
+    return new ContixError(
+      "EMODEL",
+      `${this.#header.path} has an unusable ${key}: ${cut(why, SHOWN_REASON)}`,
+    );
   }
 
   #get(key: string, fallback?: GgufValue): GgufValue {
@@ -69,8 +82,13 @@ export class Metadata {
   }
 
   #bad(key: string, value: GgufValue, wanted: string): ContixError {
-    const shown = Array.isArray(value) ? "a list" : JSON.stringify(value);
+    const quoted = typeof value === "string" ? JSON.stringify(cut(value, SHOWN)) : String(value);
+    const shown = Array.isArray(value) ? "a list" : quoted;
     const what = `has ${shown} as metadata "${key}" where ${wanted} is expected`;
     return new ContixError("EMODEL", `${this.#header.path} ${what}`);
   }
+}
+
+function cut(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }

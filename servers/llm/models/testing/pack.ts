@@ -1,54 +1,97 @@
 /** Packs floats as ggml tensor types, the simple way; for tests. */
+import { half, rounded } from "./pack-half.js";
+import { K_BLOCK } from "./pack-k.js";
 
 /** Ids of ggml types. */
-export const TYPE = { F32: 0, F16: 1, Q4_0: 2, Q4_1: 3, Q8_0: 8 } as const;
+export const TYPE = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q4_1: 3,
+  Q5_0: 6,
+  Q5_1: 7,
+  Q8_0: 8,
+  Q2_K: 10,
+  Q3_K: 11,
+  Q4_K: 12,
+  Q5_K: 13,
+  Q6_K: 14,
+  BF16: 30,
+} as const;
 export type TypeName = keyof typeof TYPE;
 
 /** The bytes of `values` (whole blocks) in a type. */
 export function pack(type: TypeName, values: Float32Array): Uint8Array {
-  if (type === "F32") return new Uint8Array(values.slice().buffer);
-  if (type === "F16") return Buffer.concat([...values].map(half));
-  const blocks: Buffer[] = [];
-  for (let i = 0; i < values.length; i += 32) blocks.push(BLOCK[type](values.subarray(i, i + 32)));
-  return Buffer.concat(blocks);
+  switch (type) {
+    case "F32":
+      return new Uint8Array(values.slice().buffer);
+    case "F16":
+      return Buffer.concat([...values].map(half));
+    case "BF16":
+      return Buffer.concat([...values].map(bfloat));
+    default: {
+      const size = type.endsWith("K") ? 256 : 32;
+      const blocks = Array.from({ length: values.length / size }, (_, i) =>
+        BLOCK[type](values.subarray(i * size, (i + 1) * size)),
+      );
+      return Buffer.concat(blocks);
+    }
+  }
 }
 
-const BLOCK: Readonly<Record<"Q4_0" | "Q4_1" | "Q8_0", (values: Float32Array) => Buffer>> = {
+type Blocked = Exclude<TypeName, "F32" | "F16" | "BF16">;
+
+const BLOCK: Readonly<Record<Blocked, (values: Float32Array) => Buffer>> = {
+  ...K_BLOCK,
   Q8_0: (values) => {
     const scale = rounded(Math.max(...values.map(Math.abs)) / 127);
     return Buffer.concat([half(scale), Buffer.from(values.map((v) => Math.round(v / scale) || 0))]);
   },
   Q4_0: (values) => {
     const scale = rounded(Math.max(...values.map(Math.abs)) / 7);
-    return Buffer.concat([half(scale), nibbles(values, (v) => v / scale + 8)]);
+    return Buffer.concat([half(scale), nibbles(levels(values, 15, (v) => v / scale + 8))]);
   },
   Q4_1: (values) => {
-    const low = rounded(Math.min(...values));
-    const scale = rounded((Math.max(...values) - low) / 15);
-    return Buffer.concat([half(scale), half(low), nibbles(values, (v) => (v - low) / scale)]);
+    const { low, scale } = range(values, 15);
+    const of = levels(values, 15, (v) => (v - low) / scale);
+    return Buffer.concat([half(scale), half(low), nibbles(of)]);
+  },
+  Q5_0: (values) => {
+    const scale = rounded(Math.max(...values.map(Math.abs)) / 15);
+    const of = levels(values, 31, (v) => v / scale + 16);
+    return Buffer.concat([half(scale), fifths(of), nibbles(of)]);
+  },
+  Q5_1: (values) => {
+    const { low, scale } = range(values, 31);
+    const of = levels(values, 31, (v) => (v - low) / scale);
+    return Buffer.concat([half(scale), half(low), fifths(of), nibbles(of)]);
   },
 };
 
+function range(values: Float32Array, top: number): { low: number; scale: number } {
+  const low = rounded(Math.min(...values));
+  return { low, scale: rounded((Math.max(...values) - low) / top) };
+}
+
+function levels(values: Float32Array, top: number, level: (value: number) => number): number[] {
+  return [...values].map((v) => Math.min(top, Math.max(0, Math.round(level(v)) || 0)));
+}
+
 /** Values 0 to 15 in the low nibbles, 16 to 31 in the high ones. */
-function nibbles(values: Float32Array, level: (value: number) => number): Buffer {
-  const levels = [...values].map((v) => Math.min(15, Math.max(0, Math.round(level(v)) || 0)));
-  return Buffer.from(levels.slice(0, 16).map((low, i) => low | ((levels[i + 16] ?? 0) << 4)));
+function nibbles(of: readonly number[]): Buffer {
+  return Buffer.from(of.slice(0, 16).map((low, i) => (low & 15) | (((of[i + 16] ?? 0) & 15) << 4)));
 }
 
-/** The nearest half of a normal number, as a number. */
-function rounded(value: number): number {
-  if (value === 0) return 0;
-  const unit = 2 ** (Math.floor(Math.log2(Math.abs(value))) - 10);
-  return Math.round(value / unit) * unit;
-}
-
-function half(value: number): Buffer {
-  const out = Buffer.alloc(2);
-  const v = rounded(value);
-  if (v !== 0) {
-    const exponent = Math.floor(Math.log2(Math.abs(v)));
-    const fraction = Math.round(Math.abs(v) / 2 ** (exponent - 10)) - 1024;
-    out.writeUInt16LE((v < 0 ? 0x8000 : 0) | ((exponent + 15) << 10) | fraction);
-  }
+/** The fifth bit of each of 32 values. */
+function fifths(of: readonly number[]): Buffer {
+  const out = Buffer.alloc(4);
+  out.writeUInt32LE(of.reduce((bits, level, i) => bits | ((level >> 4) << i), 0) >>> 0);
   return out;
+}
+
+/** The upper half of a float, the rest cut off. */
+function bfloat(value: number): Buffer {
+  const float = Buffer.alloc(4);
+  float.writeFloatLE(value);
+  return float.subarray(2);
 }
