@@ -51,14 +51,16 @@ async function run(name: string, args: string[], input = ""): Promise<Run> {
   return { code, out, err };
 }
 
-/** Reads the agent's output until `what` has come. */
-async function until(agent: Agent, what: RegExp): Promise<string> {
+/** Gathers the agent's output; the function resolves when `what` has come since its last match. */
+function listen(agent: Agent): (what: RegExp) => Promise<void> {
   let seen = "";
-  while (!what.test(seen)) {
-    const [bytes] = await once(agent.stdout, "data");
+  agent.stdout.on("data", (bytes) => {
     seen += bytes;
-  }
-  return seen;
+  });
+  return async (what) => {
+    while (!what.test(seen)) await once(agent.stdout, "data");
+    seen = "";
+  };
 }
 
 test("hello answers and says what it cost", async () => {
@@ -134,23 +136,22 @@ test("chat talks on over a full window, and shows where it stands", async () => 
 });
 
 test("an interrupt stops the answer, and two end the chat", async () => {
-  const slow = await startTestKernel({ stepUs: 20_000 });
-  const admin = await slow.connect();
+  await using slow = await startTestKernel({ stepUs: 20_000 });
+  await using admin = await slow.connect();
   const agent = spawn(process.execPath, [join(ROOT, "dist/agents/chat.js")], {
     env: { ...process.env, ...slow.env },
     stdio: ["pipe", "pipe", "pipe"],
   });
   const ended = once(agent, "exit");
-  await until(agent, /> $/);
+  const said = listen(agent);
+  await said(/> $/);
   const chat = (await admin.proc.ps()).find(({ name }) => name === "chat.js");
   agent.stdin.write("Tell me a very long story.\n");
-  await until(agent, /\w/);
+  await said(/\w/);
   await admin.proc.kill(chat?.pid ?? "", "INT");
-  await until(agent, /\(stopped\)\n> $/);
+  await said(/\(stopped\)\n> $/);
   await admin.proc.kill(chat?.pid ?? "", "INT");
   expect((await ended)[0]).toBe(0);
-  await admin.close();
-  await slow.stop();
 });
 
 test("without a daemon an agent says what to do", async () => {
