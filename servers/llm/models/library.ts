@@ -12,7 +12,7 @@ import { compile } from "./compile.js";
 import { type CompiledModel, type Recipe, readCompiled } from "./compiled.js";
 import { engineDigest } from "./digest.js";
 import { readGgufHeader } from "./gguf/header.js";
-import { architecture, llamaShape } from "./gguf/model.js";
+import { decoderShape, familyOf } from "./gguf/model.js";
 import { openGgufWeights } from "./gguf/source.js";
 import { modelText } from "./gguf/text.js";
 import { withLock } from "./lock.js";
@@ -108,7 +108,7 @@ export class Library {
       throw new ContixError("EINVAL", `"${name}" means another model`, { argument: "name" });
     }
     const header = await readGgufHeader(path);
-    llamaShape(header);
+    decoderShape(header);
     modelText(header);
     const { size } = await stat(path);
     const { digest, isNew } = await this.#blobs.add(createReadStream(path), {
@@ -121,7 +121,7 @@ export class Library {
       size,
       license: typeof license === "string" ? license : "unknown",
       source: `file ${basename(path)}`,
-      arch: architecture(header),
+      arch: familyOf(header).arch,
       addedAt: new Date().toISOString(),
     };
     try {
@@ -197,7 +197,7 @@ export class Library {
     { onProgress, signal }: WorkOptions,
   ): Promise<string> {
     const header = await readGgufHeader(ggufPath);
-    const shape = llamaShape(header);
+    const shape = decoderShape(header);
     await using source = await openGgufWeights(header, shape);
     const input = {
       name,
@@ -234,7 +234,7 @@ export class Library {
       size: entry.size,
       license: entry.license,
       source,
-      arch: architecture(header),
+      arch: familyOf(header).arch,
       addedAt: new Date().toISOString(),
     });
     return this.resolve(entry.name);

@@ -134,7 +134,7 @@ function tinyWeights(seed: number): WeightSource {
 }
 
 /** Numbers in [0, 1) from a name: mulberry32 seeded with the name's hash. */
-function uniform(name: string): () => number {
+export function uniform(name: string): () => number {
   let state = createHash("sha256").update(name).digest().readUInt32LE(0);
   return () => {
     state = (state + 0x6d2b79f5) | 0;

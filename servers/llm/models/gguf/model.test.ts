@@ -7,7 +7,7 @@ import { ContixError } from "../../../../proto/errno.js";
 import { type GgufFile, ggufBytes, type WriterValue } from "../testing/gguf-writer.js";
 import { llamaFile, SMALL_SHAPE } from "../testing/llama-gguf.js";
 import { readGgufHeader } from "./header.js";
-import { llamaShape } from "./model.js";
+import { decoderShape } from "./model.js";
 import { modelText } from "./text.js";
 
 let dir: string;
@@ -41,7 +41,7 @@ function withTensor(name: string, changes: { shape?: number[]; type?: number } |
 async function refusal(changed: GgufFile): Promise<string> {
   try {
     const read = await header(changed);
-    llamaShape(read);
+    decoderShape(read);
     modelText(read);
   } catch (error) {
     if (error instanceof ContixError && error.code === "EMODEL") return error.message;
@@ -53,7 +53,7 @@ async function refusal(changed: GgufFile): Promise<string> {
 describe("a llama GGUF", () => {
   it("gives its shape", async () => {
     const epsilon = Math.fround(SMALL_SHAPE.normEps);
-    expect(llamaShape(await header(file))).toEqual({ ...SMALL_SHAPE, normEps: epsilon });
+    expect(decoderShape(await header(file))).toEqual({ ...SMALL_SHAPE, normEps: epsilon });
   });
 
   it("is refused, by name, for what its metadata says", async () => {
@@ -63,11 +63,11 @@ describe("a llama GGUF", () => {
       [{ "llama.block_count": undefined }, /no metadata "llama.block_count"/],
       [{ "llama.block_count": "two" }, /"two" as metadata "llama.block_count"/],
       [{ "llama.expert_count": { u32: 8 } }, /mixture of experts/],
-      [{ "llama.rope.scaling.type": "yarn" }, /rope.scaling.type "yarn"/],
-      [{ "llama.rope.dimension_count": { u32: 16 } }, /rope.dimension_count 16; only 32/],
+      [{ "llama.rope.scaling.type": "longrope" }, /llama.rope.scaling.type: "longrope"; .* yarn/],
+      [{ "llama.rope.dimension_count": { u32: 16 } }, /llama.rope.dimension_count: 16; only 32/],
       [{ "llama.attention.head_count": { u32: 3 } }, /unusable shape: head size/],
       [{ "llama.vocab_size": { u32: 500 } }, /says 500 tokens of vocabulary.* has 512/],
-      [{ "tokenizer.ggml.model": "llama" }, /tokenizer.ggml.model: "llama"; only "gpt2"/],
+      [{ "tokenizer.ggml.model": "odd" }, /tokenizer.ggml.model: "odd"/],
       [{ "tokenizer.ggml.pre": "odd" }, /tokenizer.ggml.pre: "odd"; .*smollm/],
       [{ "tokenizer.ggml.eos_token_id": { u32: 512 } }, /eos_token_id: 512 of 512 tokens/],
       [{ "tokenizer.ggml.token_type": { i32s: [1] } }, /vocabulary mismatch: 1 types for 512/],
@@ -85,13 +85,13 @@ describe("a llama GGUF", () => {
     expect(await refusal(withTensor("blk.0.ffn_up.weight", { shape: [256, 128] }))).toMatch(
       /tensor "blk.0.ffn_up.weight" of shape \[256, 128\] where \[128, 256\] is expected/,
     );
-    expect(await refusal(withTensor("blk.0.attn_q.weight", { type: 12 }))).toMatch(
-      /tensor "blk.0.attn_q.weight" is of type Q4_K; known are F32, F16, Q4_0, Q4_1, Q8_0/,
+    expect(await refusal(withTensor("blk.0.attn_q.weight", { type: 16 }))).toMatch(
+      /tensor "blk.0.attn_q.weight" is of type IQ2_XXS; known are F32, F16, /,
     );
     expect(await refusal(withTensor("blk.0.attn_q.weight", { type: 99 }))).toMatch(/number 99/);
-    const extra = { name: "blk.0.attn_q.bias", type: 0, shape: [1], data: Buffer.alloc(4) };
+    const extra = { name: "blk.0.attn_q_norm.weight", type: 0, shape: [1], data: Buffer.alloc(4) };
     expect(await refusal({ ...file, tensors: [...file.tensors, extra] })).toMatch(
-      /tensor "blk.0.attn_q.bias" that this architecture does not have/,
+      /tensor "blk.0.attn_q_norm.weight" that this architecture does not have/,
     );
   });
 

@@ -1,92 +1,89 @@
 /**
- * What a GGUF file's head says of a llama-family model: its shape, and that every
- * tensor of the graph is there, of the right shape and of a type that can be read,
- * and that there is none that the graph would leave out.
+ * What a GGUF file's head says of a decoder: its family and its shape, checked against
+ * each other and against the tensors.
  */
 import { ContixError } from "../../../../proto/errno.js";
-import type { DecoderShape } from "../decoder-shape.js";
+import { type Bias, biasTensors, type DecoderShape } from "../decoder-shape.js";
 import { Q8_BLOCK } from "../graph-weights.js";
+import { ArchMetadata } from "./families/arch-metadata.js";
+import { FAMILIES } from "./families/families.js";
+import type { Family } from "./families/family.js";
+import { ropeScaling } from "./families/rope-scaling.js";
 import type { GgufHeader } from "./header.js";
 import { Metadata } from "./metadata.js";
-import { GGML_TYPES, ggmlTypeName } from "./types.js";
-
-/** Architectures whose graph is this one, by `general.architecture`. */
-const ARCHITECTURES: ReadonlySet<string> = new Set(["llama"]);
-
-/** Divisors of the rotary frequencies; some models have them. */
-export const ROTARY_FACTORS = "rope_freqs.weight";
+import { checkTensors } from "./tensors.js";
 
 /** Attention heads are taken in vectors of this many. */
 const HEAD_UNIT = 16;
+
+/** Models that claim more positions are cut to these: the rotary tables would be too large. */
+const MOST_POSITIONS = 1 << 17;
 
 /**
  * The shape of the model, checked against its tensors.
  * @throws ContixError EMODEL that names the entry or the tensor at fault.
  */
-export function llamaShape(header: GgufHeader): DecoderShape {
-  const shape = shapeOf(header);
-  checkTensors(header, shape);
+export function decoderShape(header: GgufHeader): DecoderShape {
+  const family = familyOf(header);
+  const keys = new ArchMetadata(header, family.arch);
+  refuseVariants(keys);
+  const base = baseShape(header, keys);
+  const shape = { ...base, ...family.features(keys, base), ...biases(header, family) };
+  checkTensors(header, shape, family);
   return shape;
 }
 
-/** `general.architecture`, which must be one that is known. */
-export function architecture(header: GgufHeader): string {
+/** The family that `general.architecture` names, which must be one that is known. */
+export function familyOf(header: GgufHeader): Family {
   const arch = new Metadata(header).text("general.architecture");
-  if (!ARCHITECTURES.has(arch)) {
-    const known = [...ARCHITECTURES].join(", ");
-    throw bad(header, `has the architecture "${arch}"; those that can be read: ${known}`);
-  }
-  return arch;
+  const family = FAMILIES.get(arch);
+  if (family) return family;
+  const known = [...FAMILIES.keys()].join(", ");
+  throw bad(header, `has the architecture "${arch}"; those that can be read: ${known}`);
 }
 
-function shapeOf(header: GgufHeader): DecoderShape {
-  const arch = architecture(header);
-  const meta = new Metadata(header);
-  const count = (key: string, fallback?: number) => meta.count(`${arch}.${key}`, fallback);
-  refuseVariants(header, meta, arch);
-  const hidden = count("embedding_length");
-  const heads = count("attention.head_count");
-  const headDim = count("attention.key_length", hidden / heads);
+/** What every decoder has. */
+function baseShape(header: GgufHeader, keys: ArchMetadata): DecoderShape {
+  const hidden = keys.size("embedding_length");
+  const heads = keys.size("attention.head_count");
+  const window = keys.size("context_length");
+  const scaling = ropeScaling(keys, window);
   const shape: DecoderShape = {
-    layers: count("block_count"),
+    layers: keys.size("block_count"),
     hidden,
     heads,
-    kvHeads: count("attention.head_count_kv", heads),
-    headDim,
-    ffn: count("feed_forward_length"),
-    vocab: meta.list("tokenizer.ggml.tokens").length,
-    window: count("context_length"),
-    ropeTheta: meta.number(`${arch}.rope.freq_base`, 10_000),
-    normEps: meta.number(`${arch}.attention.layer_norm_rms_epsilon`),
+    kvHeads: keys.size("attention.head_count_kv", heads),
+    headDim: keys.size("attention.key_length", hidden / heads),
+    ffn: keys.size("feed_forward_length"),
+    vocab: new Metadata(header).list("tokenizer.ggml.tokens").length,
+    window: Math.min(window, MOST_POSITIONS),
+    ropeTheta: keys.number("rope.freq_base", 10_000),
+    ...(scaling && { ropeScaling: scaling }),
+    normEps: keys.number("attention.layer_norm_rms_epsilon"),
     tied: !header.tensors.has("output.weight"),
   };
   checkNumbers(header, shape);
-  for (const key of ["rope.dimension_count", "attention.value_length"]) {
-    const value = count(key, headDim);
-    if (value !== headDim) {
-      throw bad(header, `has ${arch}.${key} ${value}; only ${headDim}, a whole head, can be read`);
-    }
-  }
-  const vocab = count("vocab_size", shape.vocab);
+  checkHeads(keys, shape);
+  const vocab = keys.count("vocab_size", shape.vocab);
   if (vocab !== shape.vocab) {
     throw bad(header, `says ${vocab} tokens of vocabulary, and its tokenizer has ${shape.vocab}`);
   }
   return shape;
 }
 
-/** Variants of the architecture that this graph would compute wrongly. */
-function refuseVariants(header: GgufHeader, meta: Metadata, arch: string): void {
-  if (meta.count(`${arch}.expert_count`, 0) > 0) {
-    throw bad(header, `has ${arch}.expert_count: a mixture of experts can not be read`);
+/** Variants of an architecture that the graph would compute wrongly. */
+function refuseVariants(keys: ArchMetadata): void {
+  if (keys.count("expert_count", 0) > 0) {
+    throw keys.unusable("expert_count", "a mixture of experts can not be read");
   }
-  const scaling = meta.text(`${arch}.rope.scaling.type`, "none");
-  if (scaling !== "none") {
-    throw bad(header, `has ${arch}.rope.scaling.type "${scaling}", which can not be read`);
+  if (!keys.flag("attention.causal", true)) {
+    throw keys.unusable("attention.causal", "a model that sees ahead can not generate");
   }
 }
 
 function checkNumbers(header: GgufHeader, shape: DecoderShape): void {
   const { hidden, ffn, heads, kvHeads, headDim } = shape;
+  const attended = heads * headDim;
   const rules: readonly (readonly [boolean, string])[] = [
     [
       Number.isInteger(headDim) && headDim % HEAD_UNIT === 0,
@@ -95,73 +92,29 @@ function checkNumbers(header: GgufHeader, shape: DecoderShape): void {
     [heads % kvHeads === 0, `${heads} heads over ${kvHeads} key heads`],
     [hidden % Q8_BLOCK === 0, `hidden size ${hidden} (not a multiple of ${Q8_BLOCK})`],
     [ffn % Q8_BLOCK === 0, `feed-forward size ${ffn} (not a multiple of ${Q8_BLOCK})`],
+    [attended % Q8_BLOCK === 0, `${heads} heads of ${headDim} (not a multiple of ${Q8_BLOCK})`],
   ];
   for (const [holds, what] of rules)
     if (!holds) throw bad(header, `has an unusable shape: ${what}`);
 }
 
-function checkTensors(header: GgufHeader, shape: DecoderShape): void {
-  const expected = expectedTensors(shape);
-  for (const [name, wanted] of expected) checkTensor(header, name, wanted);
-  const factors = header.tensors.get(ROTARY_FACTORS);
-  if (factors) checkTensor(header, ROTARY_FACTORS, [shape.headDim / 2]);
-  for (const name of header.tensors.keys()) {
-    if (!expected.has(name) && name !== ROTARY_FACTORS) {
-      throw bad(header, `has a tensor "${name}" that this architecture does not have`);
+/** Values and rotated dimensions must be a whole head: the graph knows one head size. */
+function checkHeads(keys: ArchMetadata, { headDim }: DecoderShape): void {
+  const sizes = ["value_length", "key_length_swa", "value_length_swa"].map((k) => `attention.${k}`);
+  for (const key of [...sizes, "rope.dimension_count", "rope.dimension_count_swa"]) {
+    const value = keys.count(key, headDim);
+    if (value !== headDim) {
+      throw keys.unusable(key, `${value}; only ${headDim}, a whole head, can be read`);
     }
   }
 }
 
-function checkTensor(header: GgufHeader, name: string, wanted: readonly number[]): void {
-  const tensor = header.tensors.get(name);
-  if (!tensor) throw bad(header, `has no tensor "${name}"`);
-  const type = GGML_TYPES.get(tensor.type);
-  if (!type) {
-    const known = [...GGML_TYPES.values()].map((row) => row.name).join(", ");
-    const is = `is of type ${ggmlTypeName(tensor.type)}`;
-    throw bad(header, `can not be read: tensor "${name}" ${is}; known are ${known}`);
-  }
-  const same =
-    tensor.shape.length === wanted.length && wanted.every((n, i) => n === tensor.shape[i]);
-  if (!same) {
-    const [is, should] = [tensor.shape, wanted].map((dims) => `[${dims.join(", ")}]`);
-    const mismatch = name === "token_embd.weight" && tensor.shape[0] === shape0(wanted);
-    const why = mismatch ? " (vocabulary mismatch: rows and tokens of the tokenizer differ)" : "";
-    throw bad(header, `has tensor "${name}" of shape ${is} where ${should} is expected${why}`);
-  }
-  if (shape0(wanted) % type.values !== 0) {
-    const packed = `${type.name} packs ${type.values} values a block`;
-    throw bad(header, `is damaged: tensor "${name}" has rows of ${shape0(wanted)}, and ${packed}`);
-  }
-}
-
-function shape0(shape: readonly number[]): number {
-  return shape[0] ?? 0;
-}
-
-/** Names and shapes, the contiguous dimension first. */
-function expectedTensors(shape: DecoderShape): Map<string, readonly number[]> {
-  const { layers, hidden, heads, kvHeads, headDim, ffn, vocab, tied } = shape;
-  const expected = new Map<string, readonly number[]>([
-    ["token_embd.weight", [hidden, vocab]],
-    ["output_norm.weight", [hidden]],
-  ]);
-  if (!tied) expected.set("output.weight", [hidden, vocab]);
-  const layer: Readonly<Record<string, readonly number[]>> = {
-    attn_norm: [hidden],
-    attn_q: [hidden, heads * headDim],
-    attn_k: [hidden, kvHeads * headDim],
-    attn_v: [hidden, kvHeads * headDim],
-    attn_output: [heads * headDim, hidden],
-    ffn_norm: [hidden],
-    ffn_gate: [hidden, ffn],
-    ffn_up: [hidden, ffn],
-    ffn_down: [ffn, hidden],
-  };
-  for (let i = 0; i < layers; i++) {
-    for (const [name, dims] of Object.entries(layer)) expected.set(`blk.${i}.${name}.weight`, dims);
-  }
-  return expected;
+/** The biases that the first layer has any tensor of; the others are then missed by name. */
+function biases(header: GgufHeader, family: Family): { biases?: readonly Bias[] } {
+  const found = family.biases.filter((bias) =>
+    biasTensors(bias, 0).some((name) => header.tensors.has(name)),
+  );
+  return found.length > 0 ? { biases: found } : {};
 }
 
 function bad(header: GgufHeader, what: string): ContixError {

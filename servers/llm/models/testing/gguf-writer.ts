@@ -9,6 +9,7 @@ export type WriterValue =
   | { readonly u64: number }
   | { readonly f32: number }
   | { readonly texts: readonly string[] }
+  | { readonly flags: readonly boolean[] }
   | { readonly i32s: readonly number[] };
 
 export interface WriterTensor {
@@ -61,6 +62,11 @@ function typed(value: WriterValue): Buffer {
   if ("u64" in value) return Buffer.concat([u32(10), u64(value.u64)]);
   if ("f32" in value) return Buffer.concat([u32(6), f32(value.f32)]);
   if ("texts" in value) return list(8, value.texts.map(text));
+  if ("flags" in value)
+    return list(
+      7,
+      value.flags.map((flag) => Buffer.from([flag ? 1 : 0])),
+    );
   return list(5, value.i32s.map(i32));
 }
 

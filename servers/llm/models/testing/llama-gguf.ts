@@ -22,7 +22,7 @@ export async function llamaFile(options: LlamaFileOptions = {}): Promise<GgufFil
   for (const [name, shape] of tensorShapes()) {
     const [cols = 0, rows = 1] = shape;
     const values = await source.rows(name, 0, rows);
-    const stored = /attn_[qk]\./.test(name) ? permuted(values, cols) : values;
+    const stored = /attn_[qk]\./.test(name) ? permuted(values, cols, SMALL_SHAPE.headDim) : values;
     const packed: TypeName = shape.length === 1 ? "F32" : type;
     tensors.push({ name, shape, type: TYPE[packed], data: pack(packed, stored) });
   }
@@ -57,8 +57,7 @@ function tensorShapes(): [string, number[]][] {
 }
 
 /** As convert_hf_to_gguf.py permutes q and k: [head, 2, d/2] rows become [head, d/2, 2]. */
-function permuted(values: Float32Array, cols: number): Float32Array {
-  const d = SMALL_SHAPE.headDim;
+export function permuted(values: Float32Array, cols: number, d: number): Float32Array {
   const out = new Float32Array(values.length);
   for (let row = 0; row < values.length / cols; row++) {
     const within = row % d;
@@ -95,7 +94,8 @@ function llamaMetadata(): Record<string, WriterValue> {
   };
 }
 
-function tinyVocabulary(): { tokens: string[]; merges: string[]; types: number[] } {
+/** The vocabulary of the tiny model as GGUF has it. */
+export function tinyVocabulary(): { tokens: string[]; merges: string[]; types: number[] } {
   const tokenizer = tinyInput().text.tokenizer as {
     added_tokens: { id: number; content: string }[];
     model: { vocab: Record<string, number>; merges: [string, string][] };
