@@ -30,12 +30,13 @@ export class ModelText {
   readonly #bosId: number | null;
   readonly #name: string;
 
-  constructor(model: TextConfig, vocabulary: Vocabulary) {
+  /** `now`: the clock, for chat templates that write the date. */
+  constructor(model: TextConfig, vocabulary: Vocabulary, now = () => new Date()) {
     this.#name = model.name;
     this.#bosId = model.addBos ? model.bosId : null;
     this.tokenBytes = vocabulary.tokenBytes;
     this.#tokenizer = new Tokenizer(vocabulary);
-    this.#chat = this.#chatEncoder(model, vocabulary);
+    this.#chat = this.#chatEncoder(model, vocabulary, now);
   }
 
   /** The text side of the compiled model in `dir`; EMODEL when that is none. */
@@ -52,7 +53,7 @@ export class ModelText {
   }
 
   encode(text: string, { special, start }: EncodeTextOptions): number[] {
-    const tokens = this.#tokenizer.encode(text, { special });
+    const tokens = this.#tokenizer.encode(text, { special, place: start ? "start" : "text" });
     return start && this.#bosId !== null ? [this.#bosId, ...tokens] : tokens;
   }
 
@@ -68,11 +69,11 @@ export class ModelText {
     return this.#chat.encode(messages, tail, options);
   }
 
-  #chatEncoder(model: TextConfig, { added }: Vocabulary): ChatEncoder | undefined {
+  #chatEncoder(model: TextConfig, { added }: Vocabulary, now: () => Date): ChatEncoder | undefined {
     if (model.chatTemplate === null) return undefined;
     const text = (id: number | null | undefined): string =>
       added.find((token) => token.id === id)?.content ?? "";
-    return new ChatEncoder({
+    const chat = {
       template: new ChatTemplate(model.chatTemplate, {
         bos_token: text(model.bosId),
         eos_token: text(model.eosIds[0]),
@@ -81,6 +82,7 @@ export class ModelText {
       special: added.filter(({ special }) => special).map(({ content }) => content),
       eosIds: model.eosIds,
       bosId: this.#bosId,
-    });
+    };
+    return new ChatEncoder(chat, now);
   }
 }

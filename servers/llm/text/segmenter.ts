@@ -1,33 +1,63 @@
 /** Cuts whole tokens (special and added ones) out of text. */
+
+import { Trie } from "./trie.js";
 import type { AddedToken } from "./vocabulary.js";
 
+const WORD_BEFORE = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
+const WORD_AFTER = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
+const SPACE = /\p{White_Space}/u;
+
 export class Segmenter {
-  readonly #pattern: RegExp | undefined;
-  readonly #ids: ReadonlyMap<string, number>;
+  readonly #tokens: readonly AddedToken[];
+  /** From content to index in #tokens. */
+  readonly #trie: Trie;
 
   constructor(tokens: readonly AddedToken[]) {
-    this.#ids = new Map(tokens.map(({ content, id }) => [content, id]));
-    this.#pattern = alternation(tokens.map(({ content }) => content));
+    this.#tokens = tokens;
+    this.#trie = new Trie(tokens.map(({ content }, i) => [content, i]));
   }
 
   /** In order: ids of the tokens, and the text between them. The longest token wins. */
   cut(text: string): (string | number)[] {
-    if (this.#pattern === undefined) return text === "" ? [] : [text];
-    return text
-      .split(this.#pattern)
-      .filter((part) => part !== "")
-      .map((part) => this.#ids.get(part) ?? part);
+    if (this.#tokens.length === 0) return text === "" ? [] : [text];
+    const segments: (string | number)[] = [];
+    let done = 0;
+    for (let at = 0; at < text.length; ) {
+      const match = this.#trie.longest(text, at);
+      const token = match && this.#tokens[match.value];
+      if (!match || !token) {
+        at++;
+        continue;
+      }
+      const from = Math.max(done, token.lstrip ? spaceBefore(text, at) : at);
+      at = match.end;
+      if (token.singleWord && !standsAlone(text, at - token.content.length, at)) continue;
+      if (token.rstrip) at = spaceAfter(text, at);
+      if (from > done) segments.push(text.slice(done, from));
+      segments.push(token.id);
+      done = at;
+    }
+    if (done < text.length) segments.push(text.slice(done));
+    return segments;
   }
 }
 
-/** A pattern with one group that matches any of `contents`, longer ones first. */
-function alternation(contents: readonly string[]): RegExp | undefined {
-  if (contents.length === 0) return undefined;
-  const sorted = [...contents].sort((a, b) => b.length - a.length);
-  return new RegExp(`(${sorted.map(escapePattern).join("|")})`);
+function standsAlone(text: string, start: number, end: number): boolean {
+  // Two units are enough for the character that stands beside.
+  const before = text.slice(Math.max(0, start - 2), start);
+  return !WORD_BEFORE.test(before) && !WORD_AFTER.test(text.slice(end, end + 2));
 }
 
-/** `text` as a regular expression that matches it literally. */
-export function escapePattern(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+/** Where the white space that ends at `end` begins. */
+function spaceBefore(text: string, end: number): number {
+  let start = end;
+  while (start > 0 && SPACE.test(text.charAt(start - 1))) start--;
+  return start;
+}
+
+/** Where the white space that begins at `start` ends. */
+function spaceAfter(text: string, start: number): number {
+  let end = start;
+  while (end < text.length && SPACE.test(text.charAt(end))) end++;
+  return end;
 }

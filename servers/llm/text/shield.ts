@@ -5,7 +5,7 @@
  * nowhere else; the tokenizer then cuts out the template's own and drops the sentinel.
  */
 import { ContixError } from "../../../proto/errno.js";
-import { escapePattern } from "./segmenter.js";
+import { Trie } from "./trie.js";
 
 /** Characters for private use: no text means anything by them. */
 const FIRST_SENTINEL = 0xe000;
@@ -23,15 +23,25 @@ export function chooseSentinel(texts: readonly string[]): string {
 }
 
 export class Shield {
-  readonly #special: readonly string[];
-  /** Matches the first character of each special token, overlapping ones too. */
-  readonly #first: RegExp | undefined;
+  /** Special tokens of one character. */
+  readonly #single: readonly string[];
+  readonly #trie: Trie;
+  /** The proper beginnings and ends of special tokens, and the length of the longest. */
+  readonly #beginnings = new Set<string>();
+  readonly #ends = new Set<string>();
+  readonly #longest: number;
 
   /** `special`: the special tokens as they are written. */
   constructor(special: readonly string[]) {
-    this.#special = special;
-    const any = special.map(escapePattern).join("|");
-    this.#first = special.length > 0 ? new RegExp(`(?=${any})[^]`, "gu") : undefined;
+    this.#single = special.filter((token) => [...token].length === 1);
+    this.#trie = new Trie(special.map((token, i) => [token, i]));
+    this.#longest = special.reduce((most, { length }) => Math.max(most, length), 0);
+    for (const token of special) {
+      for (let i = 1; i < token.length; i++) {
+        this.#beginnings.add(token.slice(0, i));
+        this.#ends.add(token.slice(i));
+      }
+    }
   }
 
   /**
@@ -40,29 +50,35 @@ export class Shield {
    * @throws ContixError EINVAL for a special token of one character, which has no within
    */
   cover(content: string, sentinel: string): string {
-    if (this.#first === undefined) return content;
-    const single = this.#special.find((s) => [...s].length === 1 && content.includes(s));
+    const single = this.#single.find((token) => content.includes(token));
     if (single !== undefined) {
       throw new ContixError("EINVAL", `content must not contain "${single}", a special token`, {
         argument: "content",
       });
     }
-    const covered = content.replace(this.#first, `$&${sentinel}`);
+    const covered = this.#broken(content, sentinel);
     // Templates may trim content, so its edges are where its text begins and ends.
     const text = covered.trim();
     if (text === "") return covered;
-    const before = this.#special.some((s) => endsOf(s).some((end) => text.startsWith(end)));
-    const after = this.#special.some((s) => beginningsOf(s).some((b) => text.endsWith(b)));
+    const lengths = Array.from({ length: Math.min(this.#longest, text.length) }, (_, i) => i + 1);
+    const before = lengths.some((length) => this.#ends.has(text.slice(0, length)));
+    const after = lengths.some((length) => this.#beginnings.has(text.slice(-length)));
     const at = covered.indexOf(text);
     const edged = `${before ? sentinel : ""}${text}${after ? sentinel : ""}`;
     return covered.slice(0, at) + edged + covered.slice(at + text.length);
   }
+
+  /** `content` with `sentinel` after the first character of each special token, overlapping ones too. */
+  #broken(content: string, sentinel: string): string {
+    let covered = "";
+    let done = 0;
+    for (let at = 0; at < content.length; at++) {
+      if (this.#trie.longest(content, at) === undefined) continue;
+      const first = content.codePointAt(at) ?? 0;
+      const after = at + (first > 0xffff ? 2 : 1);
+      covered += content.slice(done, after) + sentinel;
+      done = after;
+    }
+    return covered + content.slice(done);
+  }
 }
-
-/** The proper suffixes of a special token. */
-const endsOf = (token: string): string[] =>
-  Array.from({ length: token.length - 1 }, (_, i) => token.slice(i + 1));
-
-/** The proper prefixes of a special token. */
-const beginningsOf = (token: string): string[] =>
-  Array.from({ length: token.length - 1 }, (_, i) => token.slice(0, i + 1));

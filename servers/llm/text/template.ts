@@ -2,12 +2,16 @@
 import { Environment, Interpreter, Template } from "@huggingface/jinja";
 import { ContixError } from "../../../proto/errno.js";
 import type { Message } from "../../../proto/gen/contix/v1/calls.js";
+import { strftime } from "./strftime.js";
 
 /** What a template may name besides the messages. */
 export interface TemplateVariables {
   readonly bos_token: string;
   readonly eos_token: string;
 }
+
+/** What a template says that has a date of its own where there is no clock. */
+const ASKS_FOR_CLOCK = /\bstrftime_now\s+is\s+(not\s+)?defined\b/;
 
 /** Longer than any loop over messages; a template that wants more is broken. */
 const LONGEST_RANGE = 100_000;
@@ -16,11 +20,17 @@ export class ChatTemplate {
   readonly source: string;
   readonly #program: Template["parsed"];
   readonly #variables: TemplateVariables;
+  /**
+   * It writes the date, and can not do without: one that can is given no clock, so that
+   * what it writes is the same tomorrow.
+   */
+  readonly #dated: boolean;
 
   /** Throws EMODEL when `source` is no template. */
   constructor(source: string, variables: TemplateVariables) {
     this.source = source;
     this.#variables = variables;
+    this.#dated = !ASKS_FOR_CLOCK.test(source);
     try {
       this.#program = new Template(source).parsed;
     } catch (cause) {
@@ -30,15 +40,17 @@ export class ChatTemplate {
 
   /**
    * The messages as text; with `generationPrompt` it ends where the assistant goes on.
+   * `now` is the time for a template that writes the date, so that renderings agree.
    * @throws ContixError EINVAL with the template's words when it refuses the messages
    */
-  render(messages: readonly Message[], generationPrompt: boolean): string {
+  render(messages: readonly Message[], generationPrompt: boolean, now: Date): string {
     const scope = new Environment();
     const values = {
       ...GLOBALS,
       ...this.#variables,
       messages: messages.map(({ role, content }) => ({ role, content })),
       add_generation_prompt: generationPrompt,
+      ...(this.#dated && { strftime_now: (format: unknown) => strftime(now, String(format)) }),
     };
     for (const [name, value] of Object.entries(values)) scope.set(name, value);
     try {
@@ -51,10 +63,7 @@ export class ChatTemplate {
   }
 }
 
-/**
- * What Jinja and chat templates take for granted. Not the library's own set, which has a
- * clock (`strftime_now`): a rendering must not depend on when it happens.
- */
+/** What Jinja and chat templates take for granted. */
 const GLOBALS = {
   true: true,
   false: false,
@@ -68,6 +77,8 @@ const GLOBALS = {
       argument: "messages",
     });
   },
+  tools: null,
+  documents: null,
 };
 
 function range(first: number, last?: number, step = 1): number[] {

@@ -83,13 +83,29 @@ describe("Tokenizer", () => {
   });
 });
 
+const SPLIT = { type: "Split", pattern: { String: "a" }, behavior: "Isolated" };
+const CHARSMAP = { type: "Precompiled" };
+const sequence = (...pretokenizers: object[]) => ({ type: "Sequence", pretokenizers });
+
 describe("readVocabulary", () => {
   const change = (some: object) => ({ ...smallTokenizer(), ...some });
   it.each([
     ["no object", null],
-    ["another model", change({ model: { type: "Unigram", vocab: [] } })],
-    ["a normalizer", change({ normalizer: { type: "NFC" } })],
-    ["another pre-tokenizer", change({ pre_tokenizer: { type: "Whitespace" } })],
+    ["an unknown model", change({ model: { type: "WordLevel", vocab: {} } })],
+    ["an unknown normalizer", change({ normalizer: { type: "Nmt" } })],
+    ["an unknown pre-tokenizer", change({ pre_tokenizer: { type: "UnicodeScripts" } })],
+    ["an unknown decoder", change({ decoder: { type: "CTC" } })],
+    ["an unknown post-processor", change({ post_processor: { type: "Other" } })],
+    [
+      "an expression that is none",
+      change({ pre_tokenizer: { ...SPLIT, pattern: { Regex: "(" } } }),
+    ],
+    ["steps after bytes", change({ pre_tokenizer: sequence({ type: "ByteLevel" }, SPLIT) })],
+    ["words of bytes", change({ model: { type: "WordPiece", vocab: { "[UNK]": 0 } } })],
+    [
+      "a charsmap that is none",
+      change({ normalizer: { ...CHARSMAP, precompiled_charsmap: "AAAA" } }),
+    ],
     ["a merge of no token", change({ model: { type: "BPE", vocab: { a: 0 }, merges: ["a b"] } })],
     ["ids that are none", change({ model: { type: "BPE", vocab: { a: "x" }, merges: [] } })],
   ])("refuses %s", (_, json) => {

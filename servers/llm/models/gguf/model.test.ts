@@ -114,7 +114,7 @@ describe("a llama GGUF", () => {
 describe("a GGUF's tokenizer", () => {
   it("finds every end token, by id and by name", async () => {
     const text = modelText(await header(file));
-    expect(text).toMatchObject({ bosId: 257, addBos: false, eosIds: [256, 258] });
+    expect(text).toMatchObject({ bosId: 257, addBos: false, eosIds: [258, 256] });
     expect(text.chatTemplate).toMatch(/im_start/);
     const bare = { "tokenizer.chat_template": undefined, "tokenizer.ggml.bos_token_id": undefined };
     const plain = modelText(await header(withMetadata(bare)));

@@ -1,29 +1,81 @@
 /**
- * What a GGUF file's head says of text: vocabulary, merges, special and end tokens,
- * and the chat template.
+ * What a GGUF file's head says of text: tokenizer, special and end tokens, and the chat
+ * template. Where it says nothing, what llama.cpp takes for granted holds.
  */
 import type { ModelText } from "../compile.js";
-import { PRE_TOKENIZERS, tokenizerJson } from "../tokenizer-json.js";
+import { tokenizerJson } from "../tokenizer-json.js";
+import { scoredJson, unigramJson, wordPieceJson } from "../tokenizer-json-pieces.js";
+import { PRE_TOKENIZERS } from "../tokenizer-json-pre.js";
 import type { GgufHeader } from "./header.js";
 import { Metadata } from "./metadata.js";
+import { endTokens, readTokens, type Tokens, tokenId } from "./tokens.js";
 
-/** Values of `tokenizer.ggml.token_type`. */
-const CONTROL = 3;
-const USER_DEFINED = 4;
+/** Ids that hold where the file has none, by what they are for. */
+type Defaults = Readonly<Record<"bos" | "eos" | "unknown" | "seperator", number | null>>;
 
-/** End tokens by name: models list one id, and stop at several. */
-const END_NAMES: readonly string[] = [
-  "<|im_end|>",
-  "<|endoftext|>",
-  "<|eot_id|>",
-  "<|eom_id|>",
-  "<|end_of_text|>",
-  "<|end|>",
-  "</s>",
-];
+interface Kind {
+  readonly defaults: Defaults;
+  readonly addBos: (meta: Metadata) => boolean;
+  readonly addEos: boolean;
+  readonly json: (meta: Metadata, tokens: Tokens, around: Around) => object;
+}
 
-/** End tokens by metadata. */
-const END_KEYS: readonly string[] = ["eos", "eot", "eom"];
+/** Ids put before a whole text, and behind it. */
+interface Around {
+  readonly prefix: readonly number[];
+  readonly suffix: readonly number[];
+}
+
+const NO_DEFAULTS: Defaults = { bos: null, eos: null, unknown: null, seperator: null };
+
+/** By `tokenizer.ggml.model`. */
+const KINDS: Readonly<Record<string, Kind>> = {
+  gpt2: {
+    defaults: NO_DEFAULTS,
+    addBos: (meta) => PRE_TOKENIZERS.get(preTokenizer(meta))?.addBos ?? false,
+    addEos: false,
+    json: (meta, tokens, around) =>
+      tokenizerJson({ ...tokens, ...around, merges: merges(meta), pre: preTokenizer(meta) }),
+  },
+  llama: {
+    defaults: { bos: 1, eos: 2, unknown: 0, seperator: null },
+    addBos: () => true,
+    addEos: false,
+    json: (meta, tokens, around) => {
+      const spacePrefix = meta.flag("tokenizer.ggml.add_space_prefix", true);
+      return scoredJson({ ...pieces(meta, tokens), ...around, spacePrefix });
+    },
+  },
+  t5: {
+    defaults: { bos: null, eos: 1, unknown: 2, seperator: null },
+    addBos: () => false,
+    addEos: true,
+    json: (meta, tokens, around) =>
+      unigramJson({
+        ...pieces(meta, tokens),
+        ...around,
+        spacePrefix: meta.flag("tokenizer.ggml.add_space_prefix", false),
+        removeExtraSpaces: meta.flag("tokenizer.ggml.remove_extra_whitespaces", false),
+        charsMap: charsMap(meta),
+      }),
+  },
+  bert: {
+    defaults: { bos: 101, eos: null, unknown: 100, seperator: 102 },
+    addBos: () => true,
+    addEos: false,
+    json: (meta, tokens, around) => {
+      const lowercase = meta.flag("tokenizer.ggml.normalizer.lowercase", true);
+      return wordPieceJson({
+        ...tokens,
+        ...around,
+        tokens: tokens.tokens.map(wordPiece),
+        unknown: idOf(meta, "unknown", tokens) ?? 0,
+        lowercase,
+        stripAccents: meta.flag("tokenizer.ggml.normalizer.strip_accents", lowercase),
+      });
+    },
+  },
+};
 
 /**
  * Tokenizer, special tokens and chat template of the file.
@@ -32,65 +84,50 @@ const END_KEYS: readonly string[] = ["eos", "eot", "eom"];
  */
 export function modelText(header: GgufHeader): ModelText {
   const meta = new Metadata(header);
-  const kind = meta.text("tokenizer.ggml.model");
-  if (kind !== "gpt2") {
-    throw meta.unusable(
-      "tokenizer.ggml.model",
-      `"${kind}"; only "gpt2" (byte-level BPE) can be read`,
-    );
-  }
-  const tokens = meta.texts("tokenizer.ggml.tokens");
-  checkUnique(meta, tokens);
-  const types = tokenTypes(meta, tokens.length);
+  const kind = kindOf(meta);
+  const tokens = readTokens(meta);
+  const bosId = idOf(meta, "bos", tokens);
+  const eosId = idOf(meta, "eos", tokens);
+  const addBos = meta.flag("tokenizer.ggml.add_bos_token", kind.addBos(meta)) && bosId !== null;
+  const addEos = meta.flag("tokenizer.ggml.add_eos_token", kind.addEos);
+  // Two texts are told apart by it, and one ends with it.
+  const last = idOf(meta, "seperator", tokens) ?? (addEos ? eosId : null);
+  const around: Around = {
+    prefix: addBos && bosId !== null ? [bosId] : [],
+    suffix: last === null || (kind !== KINDS.bert && !addEos) ? [] : [last],
+  };
   const template = "tokenizer.chat_template";
   return {
-    bosId: tokenId(meta, "bos", tokens.length),
-    addBos: meta.flag("tokenizer.ggml.add_bos_token", false),
-    eosIds: endTokens(meta, tokens, types),
+    bosId,
+    addBos,
+    eosIds: endTokens(meta, tokens, eosId),
     chatTemplate: meta.has(template) ? meta.text(template) : null,
-    tokenizer: tokenizerJson({
-      tokens,
-      merges: merges(meta),
-      special: idsOfType(types, CONTROL),
-      added: idsOfType(types, USER_DEFINED),
-      pre: preTokenizer(meta),
-    }),
+    tokenizer: kind.json(meta, tokens, around),
   };
 }
 
-function checkUnique(meta: Metadata, tokens: readonly string[]): void {
-  const seen = new Map<string, number>();
-  for (const [id, token] of tokens.entries()) {
-    const first = seen.get(token);
-    if (first !== undefined) {
-      const why = `vocabulary mismatch: ${first} and ${id} are both ${JSON.stringify(token)}`;
-      throw meta.unusable("tokenizer.ggml.tokens", why);
-    }
-    seen.set(token, id);
-  }
+function kindOf(meta: Metadata): Kind {
+  const key = "tokenizer.ggml.model";
+  const name = meta.text(key);
+  const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
+  if (kind !== undefined) return kind;
+  const known = Object.keys(KINDS).join(", ");
+  throw meta.unusable(key, `"${name}"; those that can be read: ${known}`);
+}
+
+function idOf(meta: Metadata, which: keyof Defaults, { tokens }: Tokens): number | null {
+  const listed = tokenId(meta, which, tokens.length);
+  const assumed = kindOf(meta).defaults[which];
+  return listed ?? (assumed !== null && assumed < tokens.length ? assumed : null);
 }
 
 function preTokenizer(meta: Metadata): string {
   const pre = meta.text("tokenizer.ggml.pre", "default");
-  if (!Object.hasOwn(PRE_TOKENIZERS, pre)) {
-    const known = Object.keys(PRE_TOKENIZERS).join(", ");
+  if (!PRE_TOKENIZERS.has(pre)) {
+    const known = [...PRE_TOKENIZERS.keys()].join(", ");
     throw meta.unusable("tokenizer.ggml.pre", `"${pre}"; those that can be read: ${known}`);
   }
   return pre;
-}
-
-function tokenTypes(meta: Metadata, tokens: number): readonly unknown[] {
-  if (!meta.has("tokenizer.ggml.token_type")) return [];
-  const types = meta.list("tokenizer.ggml.token_type");
-  if (types.length !== tokens) {
-    const why = `vocabulary mismatch: ${types.length} types for ${tokens} tokens`;
-    throw meta.unusable("tokenizer.ggml.token_type", why);
-  }
-  return types;
-}
-
-function idsOfType(types: readonly unknown[], wanted: number): number[] {
-  return types.flatMap((type, id) => (type === wanted ? [id] : []));
 }
 
 /** Merges are "left right"; in the byte alphabet no token holds a space. */
@@ -104,22 +141,33 @@ function merges(meta: Metadata): [string, string][] {
   });
 }
 
-function endTokens(
-  meta: Metadata,
-  tokens: readonly string[],
-  types: readonly unknown[],
-): readonly number[] {
-  const named = END_NAMES.map((name) => tokens.indexOf(name)).filter(
-    (id) => id >= 0 && types[id] === CONTROL,
-  );
-  const listed = END_KEYS.flatMap((key) => tokenId(meta, key, tokens.length) ?? []);
-  return [...new Set([...listed, ...named])].sort((a, b) => a - b);
+function pieces(meta: Metadata, tokens: Tokens) {
+  const key = "tokenizer.ggml.scores";
+  const scores = meta.list(key).map((score, i) => {
+    if (typeof score === "number" && Number.isFinite(score)) return score;
+    throw meta.unusable(`${key}[${i}]`, `${String(score)} is no score`);
+  });
+  const count = tokens.tokens.length;
+  if (scores.length !== count) {
+    const why = `vocabulary mismatch: ${scores.length} scores for ${count} tokens`;
+    throw meta.unusable(key, why);
+  }
+  const unknown = idOf(meta, "unknown", tokens);
+  if (unknown === null) throw meta.unusable("tokenizer.ggml.unknown_token_id", "there is none");
+  return { ...tokens, scores, unknown };
 }
 
-function tokenId(meta: Metadata, which: string, tokens: number): number | null {
-  const key = `tokenizer.ggml.${which}_token_id`;
-  if (!meta.has(key)) return null;
-  const id = meta.count(key);
-  if (id >= tokens) throw meta.unusable(key, `${id} of ${tokens} tokens (vocabulary mismatch)`);
-  return id;
+function charsMap(meta: Metadata): Uint8Array | undefined {
+  const key = "tokenizer.ggml.precompiled_charsmap";
+  if (!meta.has(key)) return undefined;
+  return Uint8Array.from(meta.list(key), (value) => {
+    if (typeof value === "number") return value & 0xff;
+    throw meta.unusable(key, `${String(value)} is no byte`);
+  });
+}
+
+/** A file writes "▁" before what begins a word, and nothing before what goes on. */
+function wordPiece(token: string): string {
+  if (token.startsWith("[") && token.endsWith("]")) return token;
+  return token.startsWith("▁") ? token.slice(1) : `##${token}`;
 }
