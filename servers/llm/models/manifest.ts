@@ -1,23 +1,52 @@
 /**
  * Manifests: one JSON file for each model name, with its versions, newest first.
- * A version is a GGUF file, named by its sha256.
+ * A version is a GGUF file, named by its sha256, or the files of an ONNX export, named
+ * by the sha256 of their list.
  */
+import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { ContixError } from "../../../proto/errno.js";
+import { diskFull } from "./staging.js";
 
-export const ModelVersion = z.object({
-  /** sha256 of the GGUF file. */
-  digest: z.string().regex(/^[0-9a-f]{64}$/),
-  /** Bytes of the GGUF file. */
-  size: z.number().int().positive(),
-  license: z.string(),
-  /** Where it came from, for people. */
-  source: z.string(),
-  arch: z.string(),
-  addedAt: z.iso.datetime(),
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** A path that stays in its directory. */
+const inside = z.string().refine(isInside, "leads out of its directory");
+
+export const ModelFile = z.object({
+  /** Where it lies in the model's directory. */
+  path: inside,
+  /** sha256 */
+  digest,
+  /** Bytes. */
+  size: z.number().int().nonnegative(),
 });
+export type ModelFile = z.infer<typeof ModelFile>;
+
+export const ModelVersion = z
+  .object({
+    /** Of a GGUF file its sha256; of an export `digestOfFiles`. */
+    digest,
+    /** Bytes of all files. */
+    size: z.number().int().positive(),
+    kind: z.enum(["gguf", "onnx"]).default("gguf"),
+    /** The GGUF file, or the graph of an export. */
+    main: inside.optional(),
+    /** Left out of a manifest whose only file is the GGUF file that the digest names. */
+    files: z.array(ModelFile).min(1).optional(),
+    license: z.string(),
+    /** Where it came from, for people. */
+    source: z.string(),
+    arch: z.string(),
+    addedAt: z.iso.datetime(),
+  })
+  .transform(({ main = "model.gguf", files, ...version }) => ({
+    ...version,
+    main,
+    files: files ?? [{ path: main, digest: version.digest, size: version.size }],
+  }));
 export type ModelVersion = z.infer<typeof ModelVersion>;
 
 export const Manifest = z.object({
@@ -29,6 +58,20 @@ export type Manifest = z.infer<typeof Manifest>;
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,79}$/;
 const SUFFIX = ".json";
+
+/** The digest of an export: the files' names and contents, and which of them is the graph. */
+export function digestOfFiles(files: readonly ModelFile[], main: string): string {
+  const lines = files.map((file) => `${file.digest} ${file.path}\n`).sort();
+  return createHash("sha256")
+    .update(`main ${main}\n${lines.join("")}`)
+    .digest("hex");
+}
+
+/** Whether a path from elsewhere stays in the directory that it is joined to. */
+export function isInside(path: string): boolean {
+  const odd = /[\\\0]/.test(path) || path.startsWith("/") || path.length > 400;
+  return !odd && path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+}
 
 /** Names are file names: lower case letters, digits, dot, dash, underscore. */
 export function checkName(name: string): string {
@@ -84,7 +127,7 @@ export class ManifestStore {
       await rename(hidden, path);
     } catch (error) {
       await rm(hidden, { force: true });
-      throw error;
+      throw diskFull(error, this.#dir);
     }
   }
 

@@ -1,10 +1,14 @@
 /** What the long calls of the model library take: how they report, and how they are stopped. */
 import type { Recipe } from "./compiled.js";
 import type { HubSettings } from "./pull-hub.js";
+import type { PullPlan } from "./pull-plan.js";
+
+/** The recipe where none is asked for. */
+export const DEFAULT_RECIPE: Recipe = "q8";
 
 /** Progress of a long piece of work on a model. */
 export interface Progress {
-  readonly phase: "download" | "unpack" | "copy" | "compile";
+  readonly phase: "download" | "unpack" | "copy" | "compile" | "verify";
   /** Bytes. */
   readonly done: number;
   readonly total: number;
@@ -17,16 +21,23 @@ export interface WorkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface CompileModelOptions extends WorkOptions {
-  readonly recipe?: Recipe;
+/** How a model is compiled; what is not given is chosen. */
+export interface CompileChoice {
+  readonly recipe?: Recipe | undefined;
 }
 
-export interface ImportOptions extends WorkOptions {
+export interface CompileModelOptions extends WorkOptions, CompileChoice {}
+
+export interface ImportOptions extends WorkOptions, CompileChoice {
   /** By default the file's name. */
   readonly name?: string | undefined;
 }
 
 export interface PullOptions extends WorkOptions {
+  /** By default the file's name, or that of the catalogue. */
+  readonly name?: string | undefined;
+  /** Told what will be downloaded, before it is. */
+  readonly onPlan?: ((plan: PullPlan) => void) | undefined;
   readonly hub?: Partial<HubSettings>;
   /** The Python whose pip is used. */
   readonly python?: string;

@@ -1,21 +1,17 @@
-/** Pulls a catalogued file from a Hugging Face hub, going on where an earlier pull stopped. */
-import { rm, stat } from "node:fs/promises";
+/** One file of a Hugging Face hub, into the blob store. */
 import { join } from "node:path";
-import { fileDownloadInfo, HUB_URL } from "@huggingface/hub";
+import { HUB_URL } from "@huggingface/hub";
 import { ContixError } from "../../../proto/errno.js";
-import type { BlobStore } from "./blobs.js";
-import type { CatalogEntry, HubFile } from "./catalog.js";
-import { download, fetchWithin } from "./download.js";
+import type { BlobStore, Expected, HeldBlob } from "./blobs.js";
+import { download, type TransferSettings } from "./download.js";
+import { PartialFile } from "./download-partial.js";
 import type { PullContext } from "./pull.js";
+import { needSpace } from "./space.js";
 
 /** Where and how a hub is reached. */
-export interface HubSettings {
+export interface HubSettings extends TransferSettings {
   readonly url: string;
   readonly token: string | undefined;
-  readonly connectMs: number;
-  readonly stallMs: number;
-  readonly tries: number;
-  readonly retryMs: number;
 }
 
 /** The hub of HF_ENDPOINT, with HF_TOKEN; else the public one. */
@@ -23,83 +19,100 @@ export function hubSettings(env: NodeJS.ProcessEnv = process.env): HubSettings {
   return {
     url: (env.HF_ENDPOINT || HUB_URL).replace(/\/+$/, ""),
     token: env.HF_TOKEN || undefined,
-    connectMs: 5_000,
+    connectMs: 10_000,
     stallMs: 20_000,
-    tries: 3,
+    tries: 5,
     retryMs: 1_000,
+    connections: 4,
+    rangeBytes: 16 << 20,
   };
 }
 
+/** A file at a fixed revision, and what is known of its content. */
+export interface HubBlob {
+  readonly repo: string;
+  /** A commit. */
+  readonly revision: string;
+  readonly path: string;
+  readonly size: number;
+  readonly expected: Expected;
+}
+
+export interface FetchOptions {
+  /** Names the partial file: the same key is the same content. */
+  readonly key: string;
+  readonly onBytes: (done: number) => void;
+}
+
 /**
- * Brings the entry's file into the blob store.
+ * Brings a file into the blob store, going on where an earlier pull stopped. The
+ * caller has made sure that nobody else brings the same `key`.
  * @throws ContixError with the reason; ENOSPC.
  */
-export async function pullFromHub(
-  entry: CatalogEntry,
-  file: HubFile,
+export async function fetchBlob(
+  file: HubBlob,
   blobs: BlobStore,
   partialDir: string,
   context: PullContext,
-): Promise<void> {
-  const url = await locate(entry, file, context);
-  const partial = join(partialDir, `${entry.digest}.part`);
-  const resumed = await isThere(partial);
-  await transfer(url, partial, entry, context);
+  options: FetchOptions,
+): Promise<HeldBlob> {
+  const path = partialPath(partialDir, options.key);
+  const resumed = await transfer(file, path, context, options);
   try {
-    await blobs.adopt(partial, entry.digest);
+    return await finish(file, blobs, path, context);
   } catch (error) {
-    await rm(partial, { force: true });
+    if (!(error instanceof ContixError) || error.code !== "EIO") throw error;
+    await PartialFile.remove(path);
     if (!resumed) throw error;
-    // What lay there from before may be what was wrong.
-    context.onNote("what an earlier download left is damaged; starting over");
-    await transfer(url, partial, entry, context);
-    await blobs.adopt(partial, entry.digest).catch(async (again) => {
-      await rm(partial, { force: true });
-      throw again;
-    });
   }
-}
-
-/** Asks the hub for the file; it must have the size that we know. */
-async function locate(entry: CatalogEntry, file: HubFile, context: PullContext): Promise<string> {
-  const { hub, signal } = context;
-  const info = await fileDownloadInfo({
-    repo: file.repo,
-    path: file.path,
-    revision: file.revision,
-    hubUrl: hub.url,
-    ...(hub.token && { accessToken: hub.token }),
-    fetch: (url, init) => fetchWithin(hub.connectMs, url, { ...init, ...(signal && { signal }) }),
-  }).catch((error: unknown) => {
-    signal?.throwIfAborted();
-    if (error instanceof ContixError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ContixError("EIO", reason, { cause: error });
+  // What lay there from before may be what was wrong.
+  context.onNote("what an earlier download left is damaged; starting over");
+  await transfer(file, path, context, options);
+  return finish(file, blobs, path, context).catch(async (error: unknown) => {
+    if (error instanceof ContixError && error.code === "EIO") await PartialFile.remove(path);
+    throw error;
   });
-  if (!info) throw new ContixError("ENOENT", `${file.repo} has no file ${file.path}`);
-  if (info.size !== entry.size) {
-    const sizes = `it has ${info.size} bytes, expected ${entry.size}`;
-    throw new ContixError("EIO", `${file.repo} has another file ${file.path}: ${sizes}`);
-  }
-  return info.url;
 }
 
-async function transfer(url: string, partial: string, entry: CatalogEntry, context: PullContext) {
-  const { hub, signal, onProgress } = context;
-  await download(url, partial, entry.size, {
+async function finish(
+  file: HubBlob,
+  blobs: BlobStore,
+  path: string,
+  { signal }: PullContext,
+): Promise<HeldBlob> {
+  const blob = await blobs.adopt(path, file.path, file.expected, signal);
+  await PartialFile.remove(path);
+  return blob;
+}
+
+/** Downloads what is missing; whether some of it was there before. */
+async function transfer(
+  file: HubBlob,
+  path: string,
+  context: PullContext,
+  options: FetchOptions,
+): Promise<boolean> {
+  const { hub, signal, onNote, freeBytes } = context;
+  await using partial = await PartialFile.open(path, file.size);
+  const before = partial.received;
+  await needSpace(path, file.size - before, `the download of ${file.path}`, freeBytes);
+  await download(urlOf(hub, file), partial, {
+    ...hub,
     ...(hub.token && { headers: { authorization: `Bearer ${hub.token}` } }),
-    connectMs: hub.connectMs,
-    stallMs: hub.stallMs,
-    tries: hub.tries,
-    retryMs: hub.retryMs,
     signal,
-    onBytes: (done) => onProgress({ phase: "download", done, total: entry.size }),
+    onNote,
+    onBytes: options.onBytes,
   });
+  return before > 0;
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+/** Where the parts of a file lie. */
+export function partialPath(dir: string, key: string): string {
+  return join(dir, `${key}.part`);
+}
+
+/** Where a hub serves a file of a model. */
+function urlOf(hub: HubSettings, { repo, revision, path }: HubBlob): string {
+  const parts = path.split("/").map(encodeURIComponent).join("/");
+  return `${hub.url}/${repo}/resolve/${encodeURIComponent(revision)}/${parts}`;
 }

