@@ -1,9 +1,9 @@
-/** Each switches one guard off: `from`, which stands once in `file`, becomes `to`. */
 const FEED = ["kernel/mm/feed.test.ts", "test/sim/schedule.test.ts"];
 const POLICY = ["kernel/sched/policy.test.ts"];
 
-const E2E = ["test/e2e/kernel.test.ts"];
+const e2e = (subject) => [`test/e2e/kernel-${subject}.test.ts`];
 
+/** @type {readonly import("./mutants.d.mts").Mutant[]} What a row means is said there. */
 export const MUTANTS = [
   {
     name: "feed: a remainder of one may be left",
@@ -80,7 +80,7 @@ export const MUTANTS = [
     file: "kernel/trap.ts",
     from: "if (this.#seenBefore(live, process, syscall, digest)) return;",
     to: "",
-    tests: E2E,
+    tests: e2e("calls"),
     only: "a call's name",
   },
   {
@@ -88,7 +88,7 @@ export const MUTANTS = [
     file: "kernel/trap.ts",
     from: "if (first !== (digest || payloadDigest(syscall))) {",
     to: "if (false) {",
-    tests: E2E,
+    tests: e2e("calls"),
     only: "a call's name",
   },
   {
@@ -96,7 +96,7 @@ export const MUTANTS = [
     file: "kernel/trap.ts",
     from: 'if (digest === "" || (seq > process.lastSeq && seq > live.lastSeq)) return false;',
     to: "return false;",
-    tests: E2E,
+    tests: e2e("calls"),
     only: "a call's name",
   },
   {
@@ -104,7 +104,7 @@ export const MUTANTS = [
     file: "kernel/cap/tokens.ts",
     from: "return a.length === b.length && timingSafeEqual(a, b);",
     to: "return true;",
-    tests: E2E,
+    tests: e2e("refusals"),
     only: "a token",
   },
   {
@@ -112,7 +112,7 @@ export const MUTANTS = [
     file: "kernel/proc/processes.ts",
     from: 'run, tokenHash: "", resumeHash });',
     to: "run, tokenHash: process.tokenHash, resumeHash });",
-    tests: E2E,
+    tests: e2e("refusals"),
     only: "a token",
   },
   {
@@ -120,7 +120,7 @@ export const MUTANTS = [
     file: "kernel/doors/authenticate.ts",
     from: "  checkAdmin(token: string): void {\n    if (",
     to: "  checkAdmin(token: string): void {\n    if (false && ",
-    tests: E2E,
+    tests: e2e("refusals"),
     only: "a token",
   },
   {
@@ -128,7 +128,7 @@ export const MUTANTS = [
     file: "kernel/doors/strict.ts",
     from: "return super.string(true);",
     to: "return super.string(false);",
-    tests: E2E,
+    tests: e2e("refusals"),
     only: "bad input",
   },
   {
@@ -136,7 +136,7 @@ export const MUTANTS = [
     file: "kernel/mm/input.ts",
     from: "if (length + 1 > window) {",
     to: "if (false) {",
-    tests: E2E,
+    tests: e2e("refusals"),
     only: "bad input",
   },
   {
@@ -144,7 +144,7 @@ export const MUTANTS = [
     file: "kernel/sched/generate.ts",
     from: "if (stop.length > stopLength) {",
     to: "if (false) {",
-    tests: E2E,
+    tests: e2e("refusals"),
     only: "bad input",
   },
   {
@@ -159,7 +159,7 @@ export const MUTANTS = [
     file: "kernel/sched/generate.ts",
     from: "const able = this.#attached && this.#credit > 0;",
     to: "const able = true;",
-    tests: E2E,
+    tests: e2e("calls"),
     only: "a crowd",
   },
   {
@@ -167,7 +167,7 @@ export const MUTANTS = [
     file: "kernel/home.ts",
     from: "  const lock = await takeLock(path, socket);",
     to: "  const lock = createServer();\n  void takeLock;",
-    tests: E2E,
+    tests: e2e("daemon"),
     only: "keeps its home",
   },
   {
@@ -175,7 +175,7 @@ export const MUTANTS = [
     file: "kernel/drivers/llm.ts",
     from: "    this.#restart(reason);\n",
     to: "",
-    tests: E2E,
+    tests: e2e("processes"),
     only: "what may be killed",
   },
   {
@@ -183,7 +183,7 @@ export const MUTANTS = [
     file: "kernel/sched/generate.ts",
     from: "    call.onEnd((error) => this.#stop(error));\n",
     to: "",
-    tests: E2E,
+    tests: e2e("calls"),
     only: "cancel and deadline",
   },
   {
@@ -191,7 +191,7 @@ export const MUTANTS = [
     file: "kernel/main.ts",
     from: "  await procs.endAll(AGENT_GRACE_US);\n",
     to: "",
-    tests: E2E,
+    tests: e2e("processes"),
     only: "processes",
   },
   {
@@ -199,7 +199,7 @@ export const MUTANTS = [
     file: "kernel/doors/attach.ts",
     from: "if (!stream.write({ frame })) stream.pause();",
     to: "stream.write({ frame });",
-    tests: E2E,
+    tests: e2e("calls"),
     only: "a flood",
   },
   {

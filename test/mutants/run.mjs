@@ -1,85 +1,136 @@
-// Switches guards off one at a time, in a copy of the tree, and demands that the
+// Switches guards off one at a time, in copies of the tree, and demands that the
 // suite fails each time: a check that cannot fail proves nothing.
-//   npm run test:mutants [-- NAME-PART]
-import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+//   npm run test:mutants [-- [--only NAME-PART]... [--resume] [--jobs N] [--list]]
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import ts from "typescript";
+import { parseArgs } from "node:util";
 import { MUTANTS } from "./mutants.mjs";
+import { endAll, runSuite } from "./suite.mjs";
+import { compileTree, copyAgain, copyTree, put, treeDigest } from "./tree.mjs";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const wanted = process.argv[2] ?? "";
-const copy = mkdtempSync(join(tmpdir(), "contix-mutants-"));
-process.on("exit", () => rmSync(copy, { recursive: true, force: true }));
+const KEPT = fileURLToPath(
+  new URL("../../node_modules/.cache/contix/mutants.json", import.meta.url),
+);
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true, default: [] },
+    resume: { type: "boolean", default: false },
+    jobs: { type: "string", default: "2" },
+    list: { type: "boolean", default: false },
+  },
+});
+const chosen = MUTANTS.filter(
+  ({ name }) => flags.only.length === 0 || flags.only.some((part) => name.includes(part)),
+);
+if (flags.list) {
+  for (const { name } of chosen) console.log(name);
+  process.exit(0);
+}
+if (chosen.length === 0) {
+  console.error(`no row has ${flags.only.join(" or ")} in its name`);
+  process.exit(2);
+}
+
+const copies = [];
+process.on("exit", () => {
+  endAll();
+  for (const copy of copies) rmSync(copy, { recursive: true, force: true });
+});
 process.on("SIGINT", () => process.exit(130));
 process.on("SIGTERM", () => process.exit(143));
 
-const parts = ["proto", "kernel", "syscalls", "servers", "agents", "cli", "test"];
-const files = ["package.json", "tsconfig.json", "vitest.config.ts"];
-for (const part of [...parts, ...files]) {
-  cpSync(join(root, part), join(copy, part), { recursive: true });
-}
-symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-cpSync(join(root, "dist"), join(copy, "dist"), { recursive: true });
+const startedAt = Date.now();
+const seconds = (since) => ((Date.now() - since) / 1000).toFixed(1);
 
-/** Puts one source in force: as it is for unit tests, compiled for those with real processes. */
-function put(file, source) {
-  writeFileSync(join(copy, file), source);
-  const options = {
-    target: ts.ScriptTarget.ES2023,
-    module: ts.ModuleKind.ESNext,
-    verbatimModuleSyntax: true,
-  };
-  const { outputText } = ts.transpileModule(source, { compilerOptions: options, fileName: file });
-  writeFileSync(join(copy, "dist", file.replace(/\.ts$/, ".js")), outputText);
-}
+copies.push(copyTree());
+const tree = treeDigest(copies[0]);
+const killedBefore = new Set(flags.resume ? killedIn(tree) : []);
+const todo = chosen.filter((row) => !killedBefore.has(keyOf(row)));
+console.log(`${chosen.length} rows, ${chosen.length - todo.length} of them killed before`);
+const count = { killed: chosen.length - todo.length, survived: 0, stale: 0, broken: 0 };
 
-/** Whether the suite notices. An error before the tests ran would not count as noticing. */
-function suiteFails({ tests, only }) {
-  const env = { ...process.env, CONTIX_SIM_RUNS: process.env.CONTIX_SIM_RUNS ?? "60" };
-  const result = spawnSync(
-    "node_modules/.bin/vitest",
-    ["run", "--reporter=json", ...(only ? ["-t", only] : []), ...tests],
-    {
-      cwd: copy,
-      encoding: "utf8",
-      env,
-      timeout: 240_000,
-      maxBuffer: 1 << 28,
-    },
+if (todo.length > 0) {
+  compileTree(copies[0]);
+  // A test that fails anyway kills nothing.
+  const tests = [...new Set(todo.flatMap((row) => row.tests))];
+  const { ran, failed } = await runSuite(copies[0], { tests }, { bail: false });
+  for (const { name, why } of failed) console.log(`FAILS    without a mutant: ${name}: ${why}`);
+  console.log(
+    `${ran - failed.length} of ${ran} tests pass without a mutant (${seconds(startedAt)} s)`,
   );
-  const start = result.stdout.indexOf("{");
-  const report = start < 0 ? undefined : JSON.parse(result.stdout.slice(start));
-  const ran = report ? report.numTotalTests - report.numPendingTests : 0;
-  if (ran === 0) {
-    if (result.error?.code === "ETIMEDOUT") return { fails: true, how: "timed out" };
-    throw new Error(`no test ran: ${result.stderr.slice(-2000)}`);
-  }
-  return {
-    fails: report.numFailedTests > 0,
-    how: `${report.numFailedTests} of ${ran} failed`,
-  };
+  while (copies.length < Math.min(Number(flags.jobs), todo.length))
+    copies.push(copyAgain(copies[0]));
+  const queue = todo.values();
+  await Promise.all(
+    copies.map((copy) => work(copy, queue, new Set(failed.map(({ name }) => name)))),
+  );
 }
 
-let survived = 0;
-const chosen = MUTANTS.filter(({ name }) => name.includes(wanted));
-for (const mutant of chosen) {
-  const { name, file, from, to } = mutant;
-  const source = readFileSync(join(copy, file), "utf8");
-  const places = source.split(from).length - 1;
-  if (places !== 1) {
-    console.log(`STALE    ${name}: its text stands ${places} times in ${file}`);
-    survived++;
-    continue;
+const more = ["stale", "broken"].flatMap((kind) =>
+  count[kind] > 0 ? [`${count[kind]} ${kind}`] : [],
+);
+console.log(
+  [`${count.killed} killed`, `${count.survived} survived`, ...more].join(", "),
+  `(${seconds(startedAt)} s)`,
+);
+process.exit(count.killed === chosen.length ? 0 : 1);
+
+/** Takes rows from the queue, which others share, until it is empty. */
+async function work(copy, queue, failing) {
+  for (const row of queue) {
+    const since = Date.now();
+    const { verdict, why } = await judge(copy, row, failing);
+    count[verdict]++;
+    if (verdict === "killed") keepKilled(row);
+    const word = verdict === "killed" ? verdict : verdict.toUpperCase();
+    console.log(`${word.padEnd(8)} ${row.name} (${why}; ${seconds(since)} s)`);
   }
-  const mutated = source.replace(from, () => to);
-  put(file, mutated);
-  const { fails, how } = suiteFails(mutant);
-  put(file, source);
-  if (!fails) survived++;
-  console.log(`${fails ? "killed  " : "SURVIVED"} ${name} (${how})`);
 }
-console.log(`${chosen.length - survived} killed, ${survived} survived`);
-process.exit(survived === 0 && chosen.length > 0 ? 0 : 1);
+
+async function judge(copy, row, failing) {
+  const source = readFileSync(join(copy, row.file), "utf8");
+  const places = source.split(row.from).length - 1;
+  if (places !== 1) {
+    return { verdict: "stale", why: `its text stands ${places} times in ${row.file}` };
+  }
+  put(
+    copy,
+    row.file,
+    source.replace(row.from, () => row.to),
+  );
+  try {
+    const { ran, failed } = await runSuite(copy, row, { bail: true });
+    const [by] = failed.filter(({ name }) => !failing.has(name));
+    if (by !== undefined) return { verdict: "killed", why: by.name };
+    const [anyway] = failed;
+    return anyway === undefined
+      ? { verdict: "survived", why: `${ran} tests ran` }
+      : { verdict: "broken", why: `fails without it too: ${anyway.name}` };
+  } catch (error) {
+    return { verdict: "broken", why: error.message };
+  } finally {
+    put(copy, row.file, source);
+  }
+}
+
+function keyOf(row) {
+  return JSON.stringify(row);
+}
+
+/** The rows that were killed in this very tree, by this or an earlier run. */
+function killedIn(digest) {
+  try {
+    const kept = JSON.parse(readFileSync(KEPT, "utf8"));
+    return kept.tree === digest ? kept.killed : [];
+  } catch {
+    // Nothing was kept, or not by this version: all rows are to do.
+    return [];
+  }
+}
+
+function keepKilled(row) {
+  killedBefore.add(keyOf(row));
+  mkdirSync(dirname(KEPT), { recursive: true });
+  writeFileSync(KEPT, JSON.stringify({ tree, killed: [...killedBefore] }));
+}
