@@ -2,19 +2,22 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
 import { GOALS } from "./goals.js";
-import { check, verdictTable } from "./harness/check.js";
-import { newestReports, resultsFolder, type SuiteName } from "./harness/report.js";
+import { check, limited, verdictTable } from "./harness/check.js";
+import { newestReports, resultsFolder, SUITES, type SuiteName } from "./harness/report.js";
 import { runSuite } from "./harness/run.js";
 import { DEFAULT_MODEL, type SuiteResult } from "./suites/suite.js";
 
 const EXAMPLES = `
 Examples:
-  npm run bench -- engine                    decode and prefill against node-llama-cpp, for the record
-  npm run bench -- engine --rows 8 --full    8 rows only, contexts 64 and 512
-  npm run bench -- quality                   recipe q8 against fp32 on the texts of bench/texts
+  npm run bench -- engine                    decode and prefill against the peers, for the record
+  npm run bench -- engine --rows 8 --contexts 64 --prefill 0 --peers llama
+  npm run bench -- step                      where a step's time goes, greedy and top-40
+  npm run bench -- quality                   the model's recipe against fp32 on bench/texts
+  npm run bench -- soak --seconds 600        random work at 1 and 2 threads; nothing may break or grow
   npm run bench -- kernel --quick            does it work? few rounds, not for the record
   npm run bench -- startup --json            the report as JSON on standard output
   npm run bench -- check                     the newest reports against the goals; exit 1 on a miss
+  npm run bench -- check engine step         the goals of these suites only
 
 Run on a machine that does nothing else: each report says what load it found. Exit codes: 0 fine,
 1 failed or a goal was missed, 2 wrong arguments.`;
@@ -34,10 +37,15 @@ const Common = z.object({
 const Engine = Common.extend({
   gguf: z.string().optional(),
   rows: z.array(z.number()),
-  full: z.boolean().default(false),
+  contexts: z.array(z.number()),
+  peers: z.array(z.enum(["llama", "formats", "transformers"])),
   prefill: z.number(),
   steps: z.number().optional(),
 });
+
+const Step = Common.extend({ rows: z.number(), context: z.number(), steps: z.number().optional() });
+
+const Soak = Common.extend({ seconds: z.number().optional(), threadCounts: z.array(z.number()) });
 
 const Quality = Common.extend({ window: z.number(), windows: z.number().optional() });
 
@@ -86,31 +94,53 @@ function suiteCommand(name: SuiteName, description: string): Command {
 
 const rounds = ({ rounds, quick }: z.infer<typeof Common>): number => rounds ?? (quick ? 1 : 5);
 
+const PEERS = ["llama", "formats", "transformers"];
+
+/** Peers by name, or none. */
+function peerList(text: string): string[] {
+  const names = text === "none" ? [] : text.split(",");
+  const wrong = names.find((name) => !PEERS.includes(name));
+  if (wrong === undefined) return names;
+  throw new InvalidArgumentError(`Expected some of ${PEERS.join(", ")}, or none.`);
+}
+
 function engineCommand(): Command {
-  return suiteCommand("engine", "our driver against node-llama-cpp on the same GGUF, in turns")
+  return suiteCommand("engine", "our driver against its peers on the same weights, in turns")
     .addOption(
-      new Option("--rows <list>", "rows to decode at once").default([1, 4, 8, 16]).argParser(list),
+      new Option("--rows <list>", "rows to decode at once").default([1, 8, 16]).argParser(list),
     )
-    .option("--full", "context 512 beside 64")
+    .addOption(
+      new Option("--contexts <list>", "tokens before the timed ones")
+        .default([64, 512])
+        .argParser(list),
+    )
+    .addOption(
+      new Option(
+        "--peers <list>",
+        "llama: node-llama-cpp; formats: it on Q8_0 and Q4_0 too; transformers",
+      )
+        .default(PEERS)
+        .argParser(peerList),
+    )
     .addOption(
       new Option("--prefill <n>", "tokens of the timed prompt; 0: none")
         .default(512)
         .argParser(atLeast(0)),
     )
     .option("--steps <n>", "timed decode steps (default: 64, with --quick 8)", atLeast(1))
-    .option("--gguf <file>", "another GGUF for the peer")
+    .option("--gguf <file>", "another GGUF for llama.cpp")
     .action(async (raw) => {
       const options = Engine.parse(raw);
-      const { model, gguf, rows, prefill, threads, seed, quick } = options;
+      const { model, gguf, rows, contexts, peers, prefill, threads, seed, quick } = options;
       await report("engine", options, async () => {
         const { engine } = await import("./suites/engine.js");
-        const contexts = options.full ? [64, 512] : [64];
         const steps = options.steps ?? (quick ? 8 : 64);
         return engine({
           model,
           gguf,
           rows,
           contexts,
+          peers,
           prefill,
           steps,
           rounds: rounds(options),
@@ -121,8 +151,49 @@ function engineCommand(): Command {
     });
 }
 
+function stepCommand(): Command {
+  return suiteCommand("step", "where a decode step's time goes, in the real driver")
+    .addOption(new Option("--rows <n>", "rows to decode at once").default(16).argParser(atLeast(1)))
+    .addOption(
+      new Option("--context <n>", "tokens before the timed ones").default(64).argParser(atLeast(2)),
+    )
+    .option("--steps <n>", "steps of a round (default: 200, with --quick 24)", atLeast(8))
+    .action(async (raw) => {
+      const options = Step.parse(raw);
+      const { model, rows, context, threads, seed, quick } = options;
+      await report("step", options, async () => {
+        const { step } = await import("./suites/step.js");
+        const steps = options.steps ?? (quick ? 24 : 200);
+        return step({ model, rows, context, steps, rounds: rounds(options), threads, seed });
+      });
+    });
+}
+
+function soakCommand(): Command {
+  return suiteCommand("soak", "random work with cancels and collections; nothing may break or grow")
+    .option(
+      "--seconds <n>",
+      "at each number of threads (default: 600, with --quick 20)",
+      atLeast(1),
+    )
+    .addOption(
+      new Option("--thread-counts <list>", "threads of the engine, one soak each")
+        .default([1, 2])
+        .argParser(list),
+    )
+    .action(async (raw) => {
+      const options = Soak.parse(raw);
+      const { model, threadCounts, seed, quick } = options;
+      await report("soak", options, async () => {
+        const { soak } = await import("./suites/soak.js");
+        const seconds = options.seconds ?? (quick ? 20 : 600);
+        return soak({ model, seconds, threadCounts, seed });
+      });
+    });
+}
+
 function qualityCommand(): Command {
-  return suiteCommand("quality", "what recipe q8 costs against the fp32 graph, on bench/texts")
+  return suiteCommand("quality", "what the recipe costs against the fp32 graph, on bench/texts")
     .addOption(new Option("--window <n>", "tokens of a window").default(512).argParser(atLeast(2)))
     .option("--windows <n>", "windows of each text (default: 9, with --quick 1)", atLeast(1))
     .action(async (raw) => {
@@ -179,14 +250,20 @@ function startupCommand(): Command {
   });
 }
 
+function suiteNames(name: string, before: string[] = []): string[] {
+  if (SUITES.some((suite) => suite === name)) return [...before, name];
+  throw new InvalidArgumentError(`Expected one of ${SUITES.join(", ")}.`);
+}
+
 function checkCommand(): Command {
   return new Command("check")
     .description("hold the newest kept reports against the goals; exit 1 on a miss")
+    .argument("[suites...]", `only the goals of these: ${SUITES.join(", ")}`, suiteNames)
     .option("--json", "print the verdicts as JSON")
     .option("--from <dir>", "where the reports are", resultsFolder())
-    .action(async (raw) => {
+    .action(async (suites: string[], raw) => {
       const { json, from } = Check.parse(raw);
-      const verdicts = check(GOALS, await newestReports(from));
+      const verdicts = check(limited(GOALS, suites), await newestReports(from));
       process.stdout.write(
         `${json ? JSON.stringify(verdicts, null, 2) : verdictTable(verdicts)}\n`,
       );
@@ -211,9 +288,11 @@ export function program(): Command {
     .addHelpText("after", EXAMPLES);
   for (const command of [
     engineCommand(),
+    stepCommand(),
     qualityCommand(),
     kernelCommand(),
     startupCommand(),
+    soakCommand(),
     checkCommand(),
   ]) {
     bench.addCommand(command.exitOverride());

@@ -51,7 +51,7 @@ describe("check", () => {
     const dirty = { ...report, machine: { ...report.machine, dirty: true } };
     const table = verdictTable(check([goal("below", 2)], new Map([["startup", dirty]])));
     expect(table).toMatch(
-      /startup ready +\| below 2 s \| 1\.250 \| yes \| 2025-11-22, 0123456789ab\+/,
+      /startup ready +\| test \| below 2 s \| 1\.250 \| yes \| 2025-11-22, 0123456789ab\+/,
     );
     const missed = verdictTable(check([goal("below", 1)], new Map([["startup", dirty]])));
     expect(missed).toContain("| NO ");

@@ -12,6 +12,11 @@ export interface Verdict {
   readonly remark: string;
 }
 
+/** The goals of these suites; of all when none is named. */
+export function limited(goals: readonly Goal[], suites: readonly string[]): readonly Goal[] {
+  return suites.length === 0 ? goals : goals.filter(({ suite }) => suites.includes(suite));
+}
+
 /** One verdict a goal. A goal without a figure is missed, never passed over. */
 export function check(
   goals: readonly Goal[],
@@ -48,10 +53,11 @@ function remark({ machine, load, startedAt }: Report): string {
 export function verdictTable(verdicts: readonly Verdict[]): string {
   const rows = verdicts.map(({ goal, value, met, remark }) => [
     `${goal.suite} ${goal.figure}`,
+    goal.means,
     `${goal.comparison} ${goal.goal} ${goal.unit}`,
-    value === undefined ? "none" : number(value),
+    value === undefined ? "not measured" : number(value),
     met ? "yes" : "NO",
     remark,
   ]);
-  return markdownTable(["figure", "goal", "value", "met", "measured"], rows);
+  return markdownTable(["figure", "what", "goal", "value", "met", "measured"], rows);
 }

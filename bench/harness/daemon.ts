@@ -14,6 +14,8 @@ export interface Daemon extends AsyncDisposable {
   readonly pid: number;
   /** From the start of the process to the first SERVING, milliseconds. */
   readonly readyMs: number;
+  /** Ends it and gives its exit code; a second call gives it again. */
+  stop(): Promise<number | null>;
 }
 
 /** How often readiness is asked for, and so the resolution of `readyMs`. */
@@ -22,22 +24,27 @@ const POLL_MS = 5;
 /**
  * Starts `contixd` with these flags on a fresh home, and waits until it serves. Its log goes to
  * our standard error.
+ * @param settings added to its environment
  * @throws Error when it ends or does not serve within a minute
  */
-export async function startDaemon(flags: readonly string[]): Promise<Daemon> {
+export async function startDaemon(
+  flags: readonly string[],
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Daemon> {
   const home = await mkdtemp(join(tmpdir(), "contix-bench-"));
   const entry = inCheckout("dist", "cli", "contixd.js");
   const started = performance.now();
   const child = spawn(process.execPath, [entry, "--home", home, "--log-level", "warn", ...flags], {
-    env: ownEnvironment(),
+    env: { ...ownEnvironment(), ...settings },
     stdio: ["ignore", process.stderr, process.stderr],
   });
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  const stop = async (): Promise<void> => {
+  const stop = async (): Promise<number | null> => {
     child.kill("SIGTERM");
     await withTimeout(ended, 30_000, "the daemon's end").catch(() => child.kill("SIGKILL"));
-    await ended;
+    const code = await ended;
     await rm(home, { recursive: true, force: true });
+    return code;
   };
   const gone = ended.then((code) => {
     throw new Error(`contixd ended with ${code} before it served`);
@@ -46,7 +53,10 @@ export async function startDaemon(flags: readonly string[]): Promise<Daemon> {
   try {
     await withTimeout(Promise.race([serving(home, polling.signal), gone]), 60_000, "SERVING");
     const readyMs = performance.now() - started;
-    return { home, pid: child.pid ?? 0, readyMs, [Symbol.asyncDispose]: stop };
+    const dispose = async (): Promise<void> => {
+      await stop();
+    };
+    return { home, pid: child.pid ?? 0, readyMs, stop, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await stop();
     throw error;

@@ -124,13 +124,26 @@ export interface BareDriver extends AsyncDisposable {
   readonly pid: number;
 }
 
+/** How a driver's process is made. */
+export interface DriverProcess {
+  /** Flags of Node. */
+  readonly flags?: readonly string[];
+  /** Added to our own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /**
  * Starts `entry` (a compiled driver's main.js) and loads a model. Its log goes to our standard
  * error.
  * @throws Error when it can not load the model
  */
-export async function startDriver(entry: string, open: Open): Promise<BareDriver> {
-  const child = spawn(process.execPath, [entry], {
+export async function startDriver(
+  entry: string,
+  open: Open,
+  { flags = [], env = {} }: DriverProcess = {},
+): Promise<BareDriver> {
+  const child = spawn(process.execPath, [...flags, entry], {
+    env: { ...process.env, ...env },
     stdio: ["ignore", process.stderr, process.stderr, "pipe"],
   });
   const stream = child.stdio[3];

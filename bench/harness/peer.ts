@@ -1,12 +1,14 @@
 /**
  * A peer: another engine in a process of its own, spoken to in lines of JSON (see
- * bench/peers/llama.mjs for the commands). Peers have a package and a lock file of their own
+ * bench/peers/serve.mjs). Peers have a package and a lock file of their own
  * and are installed on first use.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { command } from "./command.js";
 import { inCheckout } from "./root.js";
 import { withTimeout } from "./wait.js";
 
@@ -16,45 +18,41 @@ const Reply = z.object({
   error: z.string().optional(),
 });
 
+/** The engines that we are held against. */
+const PEERS = ["node-llama-cpp", "@huggingface/transformers"] as const;
+export type PeerVersions = Readonly<Record<(typeof PEERS)[number], string>>;
+
 /**
- * Installs the peers when they are not there in the locked version: packages only, no install
+ * Installs the peers when they are not there in the locked versions: packages only, no install
  * scripts, so nothing is built or downloaded beside them.
- * @returns the version of node-llama-cpp
  */
-export async function installPeers(): Promise<string> {
-  const wanted = await lockedVersion();
-  if ((await installedVersion()) === wanted) return wanted;
-  process.stderr.write(`installing the peers (node-llama-cpp ${wanted}) in bench/peers\n`);
-  const args = ["ci", "--ignore-scripts", "--omit=optional"];
-  const child = spawn("npm", args, {
-    cwd: inCheckout("bench", "peers"),
-    stdio: ["ignore", process.stderr, process.stderr],
-  });
-  const code = await new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", resolve);
-  });
-  if (code !== 0) throw new Error(`npm ${args.join(" ")} in bench/peers ended with ${code}`);
+export async function installPeers(): Promise<PeerVersions> {
+  const wanted = await versions("package-lock.json");
+  if (wanted === undefined) throw new Error("bench/peers/package-lock.json names no peers");
+  // npm writes this file last, so a broken install has none.
+  const there = await versions(join("node_modules", ".package-lock.json"));
+  if (there !== undefined && PEERS.every((name) => there[name] === wanted[name])) return wanted;
+  process.stderr.write("installing the peers in bench/peers\n");
+  const folder = inCheckout("bench", "peers");
+  await command("npm", ["ci", "--ignore-scripts", "--omit=optional"], folder);
   return wanted;
 }
 
-async function lockedVersion(): Promise<string> {
+/** The peers' versions in a lock file; undefined when it is not there or has not all of them. */
+async function versions(lockFile: string): Promise<PeerVersions | undefined> {
+  const text = await readFile(inCheckout("bench", "peers", lockFile), "utf8").catch(() => "null");
+  const Version = z.object({ version: z.string() }).transform(({ version }) => version);
+  const [llama, hub] = PEERS;
   const Lock = z.object({
-    packages: z.object({ "node_modules/node-llama-cpp": z.object({ version: z.string() }) }),
+    packages: z.object({ [`node_modules/${llama}`]: Version, [`node_modules/${hub}`]: Version }),
   });
-  const text = await readFile(inCheckout("bench", "peers", "package-lock.json"), "utf8");
-  return Lock.parse(JSON.parse(text)).packages["node_modules/node-llama-cpp"].version;
-}
-
-/** The version that is there; npm writes the file last, so a broken install has none. */
-async function installedVersion(): Promise<string | undefined> {
-  const path = inCheckout("bench", "peers", "node_modules", ".package-lock.json");
-  const Installed = z.object({ version: z.string().optional() });
-  const Lock = z.object({ packages: z.record(z.string(), Installed) });
-  const text = await readFile(path, "utf8").catch(() => undefined);
-  if (text === undefined) return undefined;
   const lock = Lock.safeParse(JSON.parse(text));
-  return lock.success ? lock.data.packages["node_modules/node-llama-cpp"]?.version : undefined;
+  if (!lock.success) return undefined;
+  const { packages } = lock.data;
+  return {
+    [llama]: String(packages[`node_modules/${llama}`]),
+    [hub]: String(packages[`node_modules/${hub}`]),
+  };
 }
 
 /** A peer's process. */

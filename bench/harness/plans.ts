@@ -22,15 +22,21 @@ export function cut(
   return chunks;
 }
 
-/** A greedy burst that does not end by itself; prompts[i] is served in slot i as burst `ids + i`. */
-function burst(id: bigint, genStart: number, maxTokens: number): Burst {
+export type SamplingName = "greedy" | "top40";
+
+/** What a burst samples by. */
+const SAMPLING = {
+  greedy: { temperature: 0, topK: 0, topP: 1 },
+  top40: { temperature: 0.8, topK: 40, topP: 0.95 },
+} as const;
+
+/** A burst that does not end by itself; prompts[i] is served in slot i as burst `ids + i`. */
+function burst(id: bigint, genStart: number, { tokens, sampling = "greedy" }: Work): Burst {
   return {
     id,
     genStart,
-    maxTokens,
-    temperature: 0,
-    topK: 0,
-    topP: 1,
+    maxTokens: tokens,
+    ...SAMPLING[sampling],
     minP: 0,
     repetitionPenalty: 1,
     presencePenalty: 0,
@@ -48,20 +54,24 @@ interface Work {
   readonly chunk: number;
   /** The id of the first burst; later ones count up. */
   readonly firstBurst: bigint;
+  /** The slots hold the prompts from a run before: all but a prompt's last token is kept. */
+  readonly held?: boolean;
+  readonly sampling?: SamplingName;
 }
 
-function binds({ prompts, tokens, firstBurst }: Work): Bind[] {
+function binds(work: Work): Bind[] {
+  const { prompts, firstBurst, held } = work;
   return prompts.map((prompt, slot) => ({
     slot,
-    keep: 0,
-    burst: burst(firstBurst + BigInt(slot), prompt.length, tokens),
+    keep: held ? prompt.length - 1 : 0,
+    burst: burst(firstBurst + BigInt(slot), prompt.length, work),
   }));
 }
 
 /**
  * Two plans: the first enters each prompt but for its last token, the second enters that and
  * decodes, every row in every step. So the second times decoding and nothing else. Its step 0
- * gives each prompt's first token.
+ * gives each prompt's first token. With `held` only the second plan is to be run.
  */
 export function decodePlans(work: Work): { enter: PlanBody; decode: PlanBody } {
   const { prompts, tokens, chunk, firstBurst } = work;
@@ -80,7 +90,7 @@ export function decodePlans(work: Work): { enter: PlanBody; decode: PlanBody } {
   }));
   return {
     enter: { steps: chunks.length, copies: [], binds: binds(work), rows: [], chunks },
-    decode: { steps: tokens, copies: [], binds: [], rows, chunks: [] },
+    decode: { steps: tokens, copies: [], binds: work.held ? binds(work) : [], rows, chunks: [] },
   };
 }
 

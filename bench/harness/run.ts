@@ -1,4 +1,5 @@
 /** Runs one suite under watch and leaves its report. */
+import { writeFile } from "node:fs/promises";
 import type { SuiteResult } from "../suites/suite.js";
 import { machine, watchLoad } from "./machine.js";
 import { type Report, type SuiteName, writeReport } from "./report.js";
@@ -34,6 +35,8 @@ export async function runSuite(
   };
   process.stdout.write(`${json ? JSON.stringify(report, null, 2) : reportTable(report)}\n`);
   if (folder !== undefined) {
-    process.stderr.write(`kept as ${await writeReport(report, folder)}\n`);
+    const path = await writeReport(report, folder);
+    await writeFile(path.replace(/json$/, "md"), `${reportTable(report)}\n`);
+    process.stderr.write(`kept as ${path}, and as Markdown\n`);
   }
 }

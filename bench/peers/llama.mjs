@@ -1,26 +1,24 @@
 #!/usr/bin/env node
 /**
- * node-llama-cpp as a peer: a process of its own that reads one JSON request a line on
- * standard input and answers each with one JSON line on standard output.
+ * node-llama-cpp as a peer: a process of its own that speaks the protocol of serve.mjs.
  *
- *   {"id":1,"cmd":"load","gguf":"/path.gguf","threads":2}      → {model, gpu, cpuThreads, ...}
- *   {"id":2,"cmd":"open","rows":8,"tokens":160}                → {contextSize, batchSize}
- *   {"id":3,"cmd":"tokenize","text":"..."}                     → {tokens}
- *   {"id":4,"cmd":"decode","prompts":[[ids],...],"steps":64,"mode":"lockstep"}
- *                                                              → {seconds, stepMs, tokens, first}
- *   {"id":5,"cmd":"prefill","prompt":[ids]}                    → {seconds, tokens}
- *   {"id":6,"cmd":"close"}                                     → {}, then the process exits
+ *   load     {gguf, threads}                    → {gpu, threads, type, systemInfo, ...}
+ *   open     {rows, tokens, ...tuning}          → {contextSize, batchSize, flashAttention, ...}
+ *   tokenize {text}                             → {tokens}
+ *   decode   {prompts: [[ids], ...], steps, mode} → {seconds, stepMs, tokens}
+ *   prefill  {prompt: [ids]}                    → {seconds, tokens}
  *
- * Answers are {"id", "result"} or {"id", "error"}. Decoding uses `sequence.evaluate`: one
- * context with as many sequences as rows. All sequences are evaluated concurrently, so the
- * library puts what is queued at one moment into one batch. How the sequences are pulled
- * decides how well that works, so there are two modes and the caller takes the faster:
- *   "free"      each sequence is its own loop (`for await`), as an application would write it;
- *   "lockstep"  the next token of every sequence is asked for at the same moment.
- * Prompts are evaluated before the clock starts; the clock covers `steps` tokens of every row.
+ * One context has as many sequences as rows, and the library puts what is queued at one moment
+ * into one batch. How the sequences are pulled decides how well that works:
+ *   "free"        each sequence is its own loop over `evaluate`, as an application would write it;
+ *   "lockstep"    the next token of every sequence is asked of `evaluate` at the same moment;
+ *   "controlled"  the same, by `controlledEvaluate`: one call a token and a sequence.
+ * Tuning: `batchSize`, `flashAttention` (true, false or "auto") and `kv` ("F16", "F32", "Q8_0"), of
+ * which the caller takes the fastest. Prompts are evaluated before the clock starts; the clock
+ * covers `steps` tokens of every row.
  */
-import { createInterface } from "node:readline";
 import { getLlama, LlamaLogLevel } from "node-llama-cpp";
+import { need, serve } from "./serve.mjs";
 
 const now = () => performance.now();
 
@@ -50,21 +48,25 @@ async function load({ gguf, threads }) {
   };
 }
 
-async function open({ rows, tokens }) {
+async function open({ rows, tokens, batchSize = 512, flashAttention = "auto", kv }) {
   need(state.model, "load a model first");
   await state.context?.dispose();
   state.context = await state.model.createContext({
     sequences: rows,
     contextSize: tokens,
-    batchSize: 512,
+    batchSize,
+    flashAttention,
     threads: state.llama.maxThreads,
+    ...(kv && { experimentalKvCacheKeyType: kv, experimentalKvCacheValueType: kv }),
   });
   state.sequences = Array.from({ length: rows }, () => state.context.getSequence());
+  const { contextSize, idealThreads, kvCacheKeyType } = state.context;
   return {
-    contextSize: state.context.contextSize,
+    contextSize,
     batchSize: state.context.batchSize,
-    threads: state.context.idealThreads,
+    threads: idealThreads,
     flashAttention: state.context.flashAttention,
+    kv: kvCacheKeyType,
   };
 }
 
@@ -75,18 +77,55 @@ async function tokenize({ text }) {
 
 async function decode({ prompts, steps, mode }) {
   need(prompts.length <= state.sequences.length, "more prompts than open rows");
+  need(Object.hasOwn(PULLS, mode), `no mode ${mode}; there are ${Object.keys(PULLS).join(", ")}`);
   const sequences = state.sequences.slice(0, prompts.length);
-  for (const sequence of sequences) await sequence.clearHistory();
-  const options = { temperature: 0, yieldEogToken: true };
-  const iterators = sequences.map((sequence, i) => sequence.evaluate(prompts[i], options));
-  const first = await Promise.all(iterators.map(token)); // prompts and the first token
-  const pull = mode === "free" ? pullFree : pullLockstep;
-  const start = now();
-  const { ends, tokens } = await pull(iterators, steps);
-  const seconds = (now() - start) / 1000;
-  await Promise.all(iterators.map((iterator) => iterator.return()));
+  // What a sequence holds of its prompt from the run before stays; its last token is entered again.
+  const rest = [];
+  for (const [i, sequence] of sequences.entries()) {
+    await sequence.adaptStateToTokens(prompts[i].slice(0, -1), false);
+    rest.push(prompts[i].slice(sequence.nextTokenIndex));
+  }
+  const { start, ends, first, tokens } = await PULLS[mode](sequences, rest, steps);
   const stepMs = ends.map((end, i) => end - (i === 0 ? start : ends[i - 1]));
-  return { seconds, stepMs, tokens: first.map((id, i) => [id, ...tokens[i]]), mode };
+  const seconds = (ends.at(-1) - start) / 1000;
+  return { seconds, stepMs, tokens: first.map((id, i) => [id, ...tokens[i]]) };
+}
+
+/** By `evaluate`: enters the prompts and takes the first tokens, then times `pull`. */
+function evaluated(pull) {
+  return async (sequences, prompts, steps) => {
+    const options = { temperature: 0, yieldEogToken: true };
+    const iterators = sequences.map((sequence, i) => sequence.evaluate(prompts[i], options));
+    const first = await Promise.all(iterators.map(token));
+    const start = now();
+    const { ends, tokens } = await pull(iterators, steps);
+    await Promise.all(iterators.map((iterator) => iterator.return()));
+    return { start, ends, first, tokens };
+  };
+}
+
+/** Asks every sequence for the token after the one it gave, by `controlledEvaluate`. */
+async function pullControlled(sequences, prompts, steps) {
+  const wanted = { generateNext: { token: true } };
+  const next = async (sequence, given) => {
+    const input = [...given.slice(0, -1), [given.at(-1), wanted]];
+    const output = await sequence.controlledEvaluate(input);
+    return output.at(-1).next.token;
+  };
+  const all = (given) => Promise.all(sequences.map((sequence, i) => next(sequence, given[i])));
+  const first = await all(prompts);
+  const tokens = first.map(() => []);
+  const ends = [];
+  const start = now();
+  let last = first;
+  for (let step = 0; step < steps; step++) {
+    last = await all(last.map((id) => [id]));
+    last.forEach((id, i) => {
+      tokens[i].push(id);
+    });
+    ends.push(now());
+  }
+  return { start, ends, first, tokens };
 }
 
 /** Asks every sequence for its next token at once, `steps` times. */
@@ -141,27 +180,10 @@ async function close() {
   return {};
 }
 
-function need(condition, message) {
-  if (!condition) throw new Error(message);
-}
+const PULLS = {
+  free: evaluated(pullFree),
+  lockstep: evaluated(pullLockstep),
+  controlled: pullControlled,
+};
 
-const COMMANDS = { load, open, tokenize, decode, prefill, close };
-
-async function answer(line) {
-  const { id, cmd, ...args } = JSON.parse(line);
-  try {
-    const command = Object.hasOwn(COMMANDS, cmd) ? COMMANDS[cmd] : undefined;
-    need(command, `no command ${cmd}; there are ${Object.keys(COMMANDS).join(", ")}`);
-    return { id, result: await command(args), last: cmd === "close" };
-  } catch (error) {
-    return { id, error: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-for await (const line of createInterface({ input: process.stdin })) {
-  if (line.trim() === "") continue;
-  const { last, ...reply } = await answer(line);
-  process.stdout.write(`${JSON.stringify(reply)}\n`);
-  if (last) break;
-}
-process.exit(0);
+await serve({ load, open, tokenize, decode, prefill, close });

@@ -58,7 +58,7 @@ export class Scorer implements AsyncDisposable {
 
   /** The inputs of the graph contract (see servers/llm/models/graph.ts): one row, no past. */
   #feeds(window: readonly number[]): Record<string, Tensor> {
-    const { layers, kvHeads, headDim } = this.#config;
+    const { kvHeads, headDim } = this.#config;
     const length = window.length;
     const feeds: Record<string, Tensor> = {
       input_ids: new Tensor("int64", BigInt64Array.from(window, BigInt), [1, length]),
@@ -71,15 +71,24 @@ export class Scorer implements AsyncDisposable {
         [length - 1],
       ),
     };
-    const dims = [1, kvHeads, length, headDim];
-    for (let layer = 0; layer < layers; layer++) {
-      for (const kind of ["k", "v"]) {
-        const empty = new Float32Array(kvHeads * length * headDim);
-        feeds[`past_${kind}.${layer}`] = new Tensor("float32", empty, dims);
-      }
+    for (const metadata of this.#session.inputMetadata) {
+      if (!metadata.isTensor || !metadata.name.startsWith("past_")) continue;
+      // [batch, heads, positions, values of a head]: in int8 two values may share a byte.
+      const last = metadata.shape.at(-1);
+      const dims = [1, kvHeads, length, typeof last === "number" ? last : headDim];
+      feeds[metadata.name] = emptyTensor(metadata.type, dims);
     }
     return feeds;
   }
+}
+
+/** Zeros, of a type that a cache of keys and values may have. */
+function emptyTensor(type: string, dims: readonly number[]): Tensor {
+  const size = dims.reduce((product, dim) => product * dim, 1);
+  if (type === "float32") return new Tensor(type, new Float32Array(size), dims);
+  if (type === "int8") return new Tensor(type, new Int8Array(size), dims);
+  if (type === "uint8") return new Tensor(type, new Uint8Array(size), dims);
+  throw new Error(`a cache of ${type}`);
 }
 
 /**
