@@ -8,8 +8,9 @@
 
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import koffi, { type LibraryHandle, type TypeObject } from "koffi";
+import type { LibraryHandle, TypeObject } from "koffi";
 import { ContixError } from "../../../proto/errno.js";
+import { koffi } from "../native.js";
 
 /** The version of the library that this binding was made for; part of the engine digest. */
 export const ORT_VERSION = "1.30.0";
@@ -88,14 +89,6 @@ const PLAIN_ATTENTION = { name: "ORT_GQA_DISABLE_FLASH_ATTENTION", value: "1" } 
 
 function load(path: string): OrtFunctions {
   process.env[PLAIN_ATTENTION.name] = PLAIN_ATTENTION.value;
-  // ONNX Runtime's own frames must fit koffi's stacks, which are small by default.
-  koffi.config({
-    sync_stack_size: 8 << 20,
-    sync_heap_size: 1 << 20,
-    async_stack_size: 8 << 20,
-    async_heap_size: 1 << 20,
-    resident_async_pools: 2,
-  });
   const base = koffi.struct({ getApi: "void *", getVersionString: "void *" });
   const library = koffi.load(path);
   const getBase = library.func("OrtGetApiBase", koffi.pointer(base), []);

@@ -1,6 +1,7 @@
 /** How a version of the library becomes a compiled model: the one place that knows its kinds. */
 import { join } from "node:path";
-import { ContixError } from "../../../proto/errno.js";
+import { compileExport } from "../onnx-export/compile-export.js";
+import { exportDigest, readCompiledExport } from "../onnx-export/compiled-export.js";
 import { compile } from "./compile.js";
 import {
   type AnyCompiled,
@@ -52,8 +53,13 @@ export async function inspectGguf(path: string): Promise<Inspected> {
 
 /** The directory that `job` is compiled to, and whether it is there. */
 export async function compiledPlace(job: CompileJob): Promise<{ dir: string; isThere: boolean }> {
-  const dir = join(job.parent, engineDigest(job.version.digest, formOf(job.choice)));
-  return { dir, isThere: await isWhole(dir) };
+  const { kind, digest } = job.version;
+  if (kind === "onnx") {
+    const dir = join(job.parent, exportDigest(digest));
+    return { dir, isThere: await succeeds(readCompiledExport(dir)) };
+  }
+  const dir = join(job.parent, engineDigest(digest, formOf(job.choice)));
+  return { dir, isThere: await succeeds(readCompiled(dir)) };
 }
 
 /**
@@ -61,7 +67,7 @@ export async function compiledPlace(job: CompileJob): Promise<{ dir: string; isT
  * @throws ContixError EMODEL when it can not be; ENOSPC.
  */
 export async function compileVersion(job: CompileJob, options: WorkOptions): Promise<string> {
-  if (job.version.kind !== "gguf") throw notYet(job.name);
+  if (job.version.kind === "onnx") return compileOnnx(job, options);
   const header = await readGgufHeader(job.path);
   const shape = decoderShape(header);
   const form = formOf(job.choice);
@@ -91,11 +97,11 @@ export async function compileVersion(job: CompileJob, options: WorkOptions): Pro
 
 /** Whether this version of Contix, on this machine, would make the same compiled model again. */
 export function isCurrent(config: AnyCompiled): boolean {
-  if (config.adapter !== "graph") return true;
+  if (config.adapter === "onnx-export") {
+    return config.engineDigest === exportDigest(config.weightsDigest);
+  }
   const own = CompiledModel.safeParse(config);
-  return (
-    own.success && own.data.engineDigest === engineDigest(own.data.weightsDigest, own.data)
-  );
+  return own.success && own.data.engineDigest === engineDigest(own.data.weightsDigest, own.data);
 }
 
 /** What is surely needed, bytes: 9 for 8 weights, or 4 for each. */
@@ -109,12 +115,21 @@ function formOf({ recipe = DEFAULT_RECIPE }: CompileChoice): Form {
   return { recipe, kv: "fp32" };
 }
 
-function notYet(name: string): ContixError {
-  return new ContixError("EMODEL", `${name} is an ONNX export, which this version can not run`);
+/** The files of a version never change, so they are linked. */
+function compileOnnx(job: CompileJob, { onProgress, signal }: WorkOptions): Promise<string> {
+  const { main, digest, license } = job.version;
+  return compileExport(job.path, job.parent, {
+    name: job.name,
+    graph: main,
+    weightsDigest: digest,
+    license: license === "unknown" ? undefined : license,
+    onProgress: (done, total) => onProgress?.({ phase: "compile", done, total }),
+    signal,
+  });
 }
 
-async function isWhole(dir: string): Promise<boolean> {
-  return readCompiled(dir).then(
+async function succeeds(work: Promise<unknown>): Promise<boolean> {
+  return work.then(
     () => true,
     () => false,
   );

@@ -19,8 +19,8 @@ import {
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import koffi from "koffi";
 import { ContixError } from "../../../proto/errno.js";
+import { koffi } from "../native.js";
 
 const SHARED = 1;
 const EXCLUSIVE = 2;

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { copyFile, mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ContixError } from "../../../proto/errno.js";
 import { COMPILED_FILES } from "../models/compiled.js";
@@ -18,7 +18,12 @@ import { type ExportFacts, type ExportFile, inspectExport } from "./inspect.js";
 export interface CompileExportOptions {
   readonly name: string;
   /** Which of several graphs; see inspectExport. */
-  readonly variant?: string | undefined;
+  readonly graph?: string | undefined;
+  /**
+   * The name of the export's content, sha256, from a caller who knows that its files never
+   * change; they are linked then, and not read. By default a digest of all that matters.
+   */
+  readonly weightsDigest?: string | undefined;
   /** By default what README.md says. */
   readonly license?: string | undefined;
   /** Bytes hashed and copied, and in all. */
@@ -48,8 +53,10 @@ export async function compileExport(
   const facts = await inspectExport(dir, options);
   const progress = await progressOver(facts.files, options);
   const digests = new Map<string, string>();
-  for (const file of facts.files) digests.set(file.name, await digestOf(file.path, progress));
-  const weightsDigest = exportWeightsDigest(facts, digests);
+  if (options.weightsDigest === undefined) {
+    for (const file of facts.files) digests.set(file.name, await digestOf(file.path, progress));
+  }
+  const weightsDigest = options.weightsDigest ?? exportWeightsDigest(facts, digests);
   const engineDigest = exportDigest(weightsDigest);
   const target = join(parent, engineDigest);
   if (await isWhole(target)) return target;
@@ -164,7 +171,10 @@ async function digestOf(path: string, progress: Progress): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Copies a file, which shares its blocks where the file system can, and reads the copy. */
+/**
+ * Links a file that never changes (its digest is not asked for). Any other is copied (the
+ * blocks are shared where the file system can), and the copy is read.
+ */
 async function copy(
   file: ExportFile,
   staging: string,
@@ -176,8 +186,16 @@ async function copy(
   }
   const target = join(staging, file.name);
   await mkdir(dirname(target), { recursive: true });
+  const digest = digests.get(file.name);
+  const linked =
+    digest === undefined &&
+    (await link(file.path, target).then(
+      () => true,
+      () => false,
+    ));
+  if (linked) return;
   await copyFile(file.path, target, constants.COPYFILE_FICLONE);
-  if ((await digestOf(target, progress)) === digests.get(file.name)) return;
+  if (digest === undefined || (await digestOf(target, progress)) === digest) return;
   throw new ContixError("EMODEL", `${file.name} changed while it was read: import it again`);
 }
 

@@ -12,30 +12,25 @@ const LONGEST_TEXT = 128 << 20;
 
 /** Graphs of decoders, best first: whole, or merged by older versions of Optimum. */
 const STEMS = ["model", "decoder_model_merged"];
-/** Variants in the order in which they are taken when none is asked for. */
-const VARIANTS = ["", "q8", "int8", "quantized", "uint8", "q4", "fp16", "q4f16", "bnb4"];
+/** Kinds of weights, most exact first. */
+const VARIANTS = ["", "_fp16", "_q8", "_int8", "_quantized", "_uint8", "_q4", "_q4f16", "_bnb4"];
 
 /**
- * The graph of `dir`, or of its folder onnx/: of a variant ("q4", "int8", ...), else the
- * first there is. Relative to `dir`.
+ * The graph of `dir`, or of its folder onnx/: the most exact there is. Relative to `dir`.
  * @throws ContixError EMODEL when there is none, with those there are
  */
-export async function findGraph(dir: string, variant?: string): Promise<string> {
+export async function findGraph(dir: string): Promise<string> {
   const found: string[] = [];
   for (const folder of ["", "onnx"]) {
     const names = await readdir(join(dir, folder)).catch(() => []);
     found.push(...names.filter((name) => name.endsWith(".onnx")).map((n) => join(folder, n)));
   }
   if (found.length === 0) throw new ContixError("EMODEL", `${dir} has no .onnx file`);
-  const wanted = variant === undefined ? VARIANTS : [variant];
-  const names = wanted.flatMap((name) =>
-    STEMS.map((stem) => `${stem}${name === "" ? "" : `_${name}`}.onnx`),
-  );
+  const names = VARIANTS.flatMap((variant) => STEMS.map((stem) => `${stem}${variant}.onnx`));
   const graph = names.flatMap((name) => found.filter((path) => basename(path) === name))[0];
   if (graph !== undefined) return graph;
   const there = found.map((path) => basename(path)).join(", ");
-  const what = variant === undefined ? "no decoder" : `no variant "${variant}"`;
-  throw new ContixError("EMODEL", `${dir} has ${what}; it has ${there}`, { argument: "variant" });
+  throw new ContixError("EMODEL", `${dir} has no graph of a usual name; it has ${there}`);
 }
 
 /**

@@ -31,8 +31,8 @@ export interface ExportFacts {
 }
 
 export interface InspectOptions {
-  /** Which of several graphs: "q4", "int8", ...; by default the most exact. */
-  readonly variant?: string | undefined;
+  /** Which of several graphs, a path in the directory; by default the most exact. */
+  readonly graph?: string | undefined;
 }
 
 const size = z.number().int().positive().max(1_000_000_000).nullish();
@@ -68,12 +68,14 @@ const RANDOM = [
  */
 export async function inspectExport(
   dir: string,
-  { variant }: InspectOptions = {},
+  { graph: wanted }: InspectOptions = {},
 ): Promise<ExportFacts> {
-  const config = await readConfig(dir);
-  const name = await findGraph(dir, variant);
+  const name = wanted ?? (await findGraph(dir));
   const graphPath = await fileWithin(dir, name);
   const folder = join(dir, dirname(name));
+  // Optimum puts all into one folder, onnx-community the graphs into one below.
+  const home = (await textFile(folder, "config.json")) === undefined ? dir : folder;
+  const config = await readConfig(home);
   const graph = readGraphFile(graphPath);
   const random = RANDOM.find((op) => graph.ops.has(op));
   if (random !== undefined) {
@@ -90,7 +92,7 @@ export async function inspectExport(
   const weights = [...graph.external].sort();
   return {
     arch: config.model_type ?? "unknown",
-    license: await licenseOf(dir),
+    license: await licenseOf(home),
     files: [
       { name: basename(name), path: graphPath },
       ...(await Promise.all(
@@ -100,7 +102,7 @@ export async function inspectExport(
     ops: graph.ops,
     layout,
     window: windowOf(config),
-    text: await readTextSettings(dir, layout.vocab),
+    text: await readTextSettings(home, layout.vocab),
   };
 }
 
