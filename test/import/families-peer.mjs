@@ -21,7 +21,7 @@ const llama = await getLlama({
   skipDownload: true,
   usePrebuiltBinaries: true,
   progressLogs: false,
-  maxThreads: 2,
+  maxThreads: 1,
   logLevel: LlamaLogLevel.error,
   logger: (level, message) => process.stderr.write(`${level}: ${message}\n`),
 });

@@ -42,12 +42,12 @@ const GEMMA2: FamilySpec = {
     postNorms: true,
     local: { window: 7, layers: [true, false], ropeTheta: 10_000 },
     attentionSoftcap: 2,
-    logitSoftcap: 0.5,
+    logitSoftcap: 1,
   },
   entries: {
     "attention.sliding_window": { u32: 7 },
     attn_logit_softcapping: { f32: 2 },
-    final_logit_softcapping: { f32: 0.5 },
+    final_logit_softcapping: { f32: 1 },
   },
 };
 const GEMMA3: FamilySpec = {
@@ -144,7 +144,7 @@ export const FAMILY_SPECS: Readonly<Record<string, FamilySpec>> = {
       headDim: 256,
       ropeScaling: { type: "linear", factor: 8, magnitude: 1 },
       local: { window: 4, layers: [true, false, true], ropeTheta: 500 },
-      logitSoftcap: 0.25,
+      logitSoftcap: 1.5,
     },
     {
       "attention.sliding_window": { u32: 4 },
@@ -152,7 +152,7 @@ export const FAMILY_SPECS: Readonly<Record<string, FamilySpec>> = {
       "rope.freq_base_swa": { f32: 500 },
       "rope.scaling.type": "linear",
       "rope.scaling.factor": { f32: 8 },
-      final_logit_softcapping: { f32: 0.25 },
+      final_logit_softcapping: { f32: 1.5 },
     },
   ),
 };

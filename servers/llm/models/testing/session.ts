@@ -16,7 +16,9 @@ export class TestSession {
   }
 
   static async open(dir: string): Promise<TestSession> {
-    const session = await InferenceSession.create(join(dir, COMPILED_FILES.graph));
+    // Tests run beside each other: a second thread would wait more than it works.
+    const options = { intraOpNumThreads: 1 };
+    const session = await InferenceSession.create(join(dir, COMPILED_FILES.graph), options);
     return new TestSession(await readCompiled(dir), session);
   }
 
