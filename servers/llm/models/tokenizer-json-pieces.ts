@@ -50,7 +50,9 @@ export function unigramJson(vocabulary: UnigramVocabulary): object {
   return envelope(vocabulary.tokens, vocabulary, {
     normalizer: sequence([
       ...(charsMap ? [{ type: "Precompiled", precompiled_charsmap, longest: true }] : []),
-      ...(removeExtraSpaces ? [replace({ Regex: " {2,}" }, " "), strip()] : []),
+      ...(removeExtraSpaces
+        ? [replace({ Regex: " {2,}" }, " "), replace({ Regex: "\\A | \\z" }, "")]
+        : []),
       ...spaces(spacePrefix || removeExtraSpaces),
     ]),
     pre_tokenizer: null,
@@ -107,8 +109,4 @@ function fromSpaces(): object {
 
 function replace(pattern: object, content: string): object {
   return { type: "Replace", pattern, content };
-}
-
-function strip(): object {
-  return { type: "Strip", strip_left: true, strip_right: true };
 }

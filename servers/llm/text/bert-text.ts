@@ -10,18 +10,13 @@ const CHINESE =
 /** Drops what is no text, and makes all white space U+0020. */
 export function cleanText(text: string): string {
   return text
-    .replace(/\ufffd|(?![\t\n\r])[\p{Cc}\p{Cf}\p{Cn}\p{Co}]/gu, "")
+    .replace(/\ufffd|(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}]/gu, "")
     .replace(/\p{White_Space}/gu, " ");
 }
 
 /** Puts spaces around each Chinese character. */
 export function spaceChinese(text: string): string {
   return text.replace(CHINESE, " $& ");
-}
-
-/** Drops accents that are characters of their own. */
-export function stripAccents(text: string): string {
-  return text.replace(/\p{Mn}/gu, "");
 }
 
 /** Character by character: where a word ends makes no difference to a sigma. */

@@ -1,6 +1,6 @@
 /** The `normalizer` of a `tokenizer.json`: what happens to text before it is cut. */
 import { z } from "zod";
-import { cleanText, lowercase, spaceChinese, stripAccents } from "./bert-text.js";
+import { cleanText, lowercase, spaceChinese } from "./bert-text.js";
 import { CharsMap } from "./charsmap.js";
 import { parse, type Reader, reader } from "./components.js";
 import { expression, Pattern } from "./pattern.js";
@@ -36,7 +36,7 @@ const readStep: Reader<Normalize> = reader<Normalize>({
   NFKC: () => (text) => text.normalize("NFKC"),
   NFKD: () => (text) => text.normalize("NFKD"),
   Lowercase: () => lowercase,
-  StripAccents: () => stripAccents,
+  StripAccents: () => (text) => text.replace(/\p{M}/gu, ""),
   Replace: (part, where) => {
     const { pattern, content } = parse(Replace, part, where);
     const found = expression(pattern, where);
@@ -67,7 +67,9 @@ function bert(options: z.infer<typeof Bert>): Normalize {
   return (text) => {
     let out = options.clean_text ? cleanText(text) : text;
     if (options.handle_chinese_chars) out = spaceChinese(out);
-    if (options.strip_accents ?? options.lowercase) out = stripAccents(out.normalize("NFD"));
+    if (options.strip_accents ?? options.lowercase) {
+      out = out.normalize("NFD").replace(/\p{Mn}/gu, "");
+    }
     return options.lowercase ? lowercase(out) : out;
   };
 }

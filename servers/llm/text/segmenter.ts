@@ -32,10 +32,10 @@ export class Segmenter {
       const from = Math.max(done, token.lstrip ? spaceBefore(text, at) : at);
       at = match.end;
       if (token.singleWord && !standsAlone(text, at - token.content.length, at)) continue;
-      if (token.rstrip) at = spaceAfter(text, at);
       if (from > done) segments.push(text.slice(done, from));
       segments.push(token.id);
-      done = at;
+      // A token that is white space is found there all the same.
+      done = token.rstrip ? spaceAfter(text, at) : at;
     }
     if (done < text.length) segments.push(text.slice(done));
     return segments;

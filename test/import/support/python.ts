@@ -16,6 +16,8 @@ const REQUIREMENTS = [
   'numpy==2.2.6; python_version < "3.11"',
   'numpy==2.4.6; python_version >= "3.11"',
   "pyyaml==6.0.3",
+  "sentencepiece==0.2.3",
+  "tokenizers==0.23.3",
   "tqdm==4.70.1",
 ];
 

@@ -10,6 +10,8 @@ export type WriterValue =
   | { readonly f32: number }
   | { readonly texts: readonly string[] }
   | { readonly flags: readonly boolean[] }
+  | { readonly bytes: Uint8Array }
+  | { readonly f32s: readonly number[] }
   | { readonly i32s: readonly number[] };
 
 export interface WriterTensor {
@@ -66,6 +68,12 @@ function typed(value: WriterValue): Buffer {
     return list(
       7,
       value.flags.map((flag) => Buffer.from([flag ? 1 : 0])),
+    );
+  if ("f32s" in value) return list(6, value.f32s.map(f32));
+  if ("bytes" in value)
+    return list(
+      0,
+      Array.from(value.bytes, (byte) => Buffer.from([byte])),
     );
   return list(5, value.i32s.map(i32));
 }
