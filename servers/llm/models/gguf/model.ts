@@ -57,7 +57,7 @@ function baseShape(header: GgufHeader, keys: ArchMetadata): DecoderShape {
     ffn: keys.size("feed_forward_length"),
     vocab: new Metadata(header).list("tokenizer.ggml.tokens").length,
     window: Math.min(window, MOST_POSITIONS),
-    ropeTheta: keys.number("rope.freq_base", 10_000),
+    ropeTheta: keys.ropeBase("rope.freq_base", 10_000),
     ...(scaling && { ropeScaling: scaling }),
     normEps: keys.number("attention.layer_norm_rms_epsilon"),
     tied: !header.tensors.has("output.weight"),

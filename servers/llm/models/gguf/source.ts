@@ -53,7 +53,11 @@ export class GgufWeights implements WeightSource, AsyncDisposable {
   }
 
   async rotaryFactors(): Promise<Float32Array | undefined> {
-    return this.#header.tensors.has(ROTARY_FACTORS) ? this.rows(ROTARY_FACTORS, 0, 1) : undefined;
+    if (!this.#header.tensors.has(ROTARY_FACTORS)) return undefined;
+    const factors = await this.rows(ROTARY_FACTORS, 0, 1);
+    if (factors.every((factor) => factor > 0)) return factors;
+    const what = `holds a divisor of frequencies in tensor "${ROTARY_FACTORS}" that is not positive`;
+    throw new ContixError("EMODEL", `${this.#header.path} ${what}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

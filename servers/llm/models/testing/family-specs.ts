@@ -121,6 +121,7 @@ export const FAMILY_SPECS: Readonly<Record<string, FamilySpec>> = {
     },
   ),
   qwen3: QWEN3,
+  "qwen3, small heads": but(QWEN3, { headDim: 16 }),
   "qwen3, large heads, untied": but(QWEN3, { headDim: 128, tied: false }),
   gemma: GEMMA,
   gemma2: GEMMA2,
@@ -137,6 +138,18 @@ export const FAMILY_SPECS: Readonly<Record<string, FamilySpec>> = {
     },
   }),
   gemma3: GEMMA3,
+  "gemma3, 27B": but(GEMMA3, {
+    layers: 62,
+    hidden: 64,
+    ffn: 64,
+    embeddingScale: Math.sqrt(64),
+    attentionScale: 1 / Math.sqrt(64 / GEMMA_SHAPE.heads),
+    local: {
+      window: 9,
+      layers: Array.from({ length: 62 }, (_, i) => i % 6 < 5),
+      ropeTheta: 10_000,
+    },
+  }),
   "gemma3, listed pattern, scaled, capped, large heads": but(
     GEMMA3,
     {

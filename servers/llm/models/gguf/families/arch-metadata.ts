@@ -31,6 +31,13 @@ export class ArchMetadata {
     return this.#meta.number(this.#key(key), fallback);
   }
 
+  /** The base of rotary frequencies: of a base of one or less no pair would be the slowest. */
+  ropeBase(key: string, fallback: number): number {
+    const value = this.number(key, fallback);
+    if (value <= 1) throw this.unusable(key, `${value} is no base of frequencies`);
+    return value;
+  }
+
   /** A positive number, or undefined where there is none. */
   optional(key: string): number | undefined {
     return this.has(key) ? this.number(key) : undefined;

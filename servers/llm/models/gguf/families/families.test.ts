@@ -8,6 +8,7 @@ import { FAMILY_SPECS } from "../../testing/family-specs.js";
 import { type GgufFile, ggufBytes, type WriterValue } from "../../testing/gguf-writer.js";
 import { readGgufHeader } from "../header.js";
 import { decoderShape } from "../model.js";
+import { openGgufWeights } from "../source.js";
 
 let dir: string;
 beforeAll(async () => {
@@ -110,12 +111,15 @@ describe.each(WHOLE.map((spec) => [spec.arch, spec] as const))("%s is refused", 
       ["attention.layer_norm_rms_epsilon", { f32: Number.NaN }],
       ["attention.causal", false],
       ["rope.freq_base", { f32: 0 }],
+      ["rope.freq_base", { f32: 1 }],
       ["rope.freq_base", { f32: Number.POSITIVE_INFINITY }],
       ["rope.dimension_count", { u32: 8 }],
       ["rope.scaling.type", "longrope"],
       ["rope.scaling.type", { u32: 2 }],
       ["rope.scaling.factor", { f32: -1 }],
       ["rope.scaling.factor", { f32: 0 }],
+      ["rope.scaling.factor", { f32: 1e9 }],
+      ["rope.scaling.attn_factor", { f32: 1e38 }],
       ["expert_count", { u32: 8 }],
     ];
     for (const [key, value] of cases) {
@@ -156,6 +160,7 @@ describe("local layers", () => {
         ["attention.sliding_window_pattern", { u32: 0 }, "it is 0"],
         ["attention.sliding_window_pattern", { texts: ["x"] }, "true or false"],
         ["rope.freq_base_swa", { f32: 0 }, "a positive number"],
+        ["rope.freq_base_swa", { f32: 0.5 }, "no base of frequencies"],
         ["final_logit_softcapping", { f32: -3 }, "a positive number"],
       ] as const) {
         const message = await refusal(withEntries(file, spec.arch, { [key]: value }));
@@ -171,6 +176,16 @@ describe("local layers", () => {
     const shape = await shapeOf(await familyFile({ ...spec, entries: {} }));
     expect(shape.local).toBeUndefined();
   });
+});
+
+it("refuses divisors of rotary frequencies that are not positive", async () => {
+  const spec = FAMILY_SPECS["llama, llama 3 rotary factors"];
+  if (!spec?.rotaryFactors) throw new Error("no factors");
+  const path = join(dir, "factors.gguf");
+  const file = await familyFile({ ...spec, rotaryFactors: spec.rotaryFactors.map(() => 0) });
+  await writeFile(path, ggufBytes(file));
+  await using source = await openGgufWeights(await readGgufHeader(path), spec.shape);
+  await expect(source.rotaryFactors()).rejects.toThrow(/rope_freqs.weight" that is not positive/);
 });
 
 it("a model that claims more positions than tables are made for is cut", async () => {

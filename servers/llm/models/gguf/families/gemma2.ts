@@ -15,7 +15,7 @@ export const GEMMA2: Family = {
     local: {
       window: keys.size("attention.sliding_window", 4096),
       layers: localLayers(keys, base.layers, 2),
-      ropeTheta: keys.number("rope.freq_base_swa", base.ropeTheta),
+      ropeTheta: keys.ropeBase("rope.freq_base_swa", base.ropeTheta),
     },
     attentionSoftcap: keys.number("attn_logit_softcapping", 50),
     logitSoftcap: keys.number("final_logit_softcapping", 30),

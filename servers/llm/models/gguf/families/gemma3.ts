@@ -27,7 +27,7 @@ function local(keys: ArchMetadata, { layers }: DecoderShape) {
   return {
     window: keys.size("attention.sliding_window"),
     layers: localLayers(keys, layers, 6),
-    ropeTheta: keys.number("rope.freq_base_swa", 10_000),
+    ropeTheta: keys.ropeBase("rope.freq_base_swa", 10_000),
   };
 }
 

@@ -2,6 +2,9 @@
 import type { RopeScaling } from "../../rotary.js";
 import type { ArchMetadata } from "./arch-metadata.js";
 
+/** No model stretches so far, or sharpens so much; beyond, tables would overflow. */
+const MOST_SCALING = 2 ** 14;
+
 /** The paper's bounds; files of these families can not set others. */
 const YARN_BETAS = { betaFast: 32, betaSlow: 1 } as const;
 
@@ -14,8 +17,9 @@ export function ropeScaling(keys: ArchMetadata, window: number): RopeScaling | u
   // A factor without a type is linear, as it was before there were types.
   const type = keys.text(key, "linear");
   if (type === "none") return undefined;
-  const factor = keys.number("rope.scaling.factor", keys.number("rope.scale_linear", 1));
-  const magnitude = keys.number("rope.scaling.attn_factor", 1);
+  const old = scale(keys, "rope.scale_linear", 1);
+  const factor = scale(keys, "rope.scaling.factor", old);
+  const magnitude = scale(keys, "rope.scaling.attn_factor", 1);
   if (type === "linear") {
     return factor === 1 && magnitude === 1 ? undefined : { type, factor, magnitude };
   }
@@ -24,4 +28,12 @@ export function ropeScaling(keys: ArchMetadata, window: number): RopeScaling | u
   }
   const originalWindow = keys.size("rope.scaling.original_context_length", window);
   return { type, factor, magnitude, originalWindow, ...YARN_BETAS };
+}
+
+function scale(keys: ArchMetadata, key: string, fallback: number): number {
+  const value = keys.number(key, fallback);
+  if (value > MOST_SCALING || value < 1 / MOST_SCALING) {
+    throw keys.unusable(key, `${value} is no scale of positions`);
+  }
+  return value;
 }
