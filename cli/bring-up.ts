@@ -3,6 +3,7 @@ import { type Config, type ConfigInput, loadConfig } from "../kernel/config.js";
 import { ensureModel } from "./commands/model.js";
 import { type Started, startDaemon } from "./daemon.js";
 import { runningDaemon } from "./home.js";
+import { FAKE } from "./served-models.js";
 
 /** A model's first start reads its weights from a cold disk. */
 const READY_MS = 120_000;
@@ -32,7 +33,10 @@ export async function bringUp(options: BringUpOptions): Promise<Started> {
   const { home, settings, signal, quiet = false } = options;
   const env = daemonEnvironment(options.env);
   const config: Config = loadConfig({ ...settings, home }, env);
-  if (config.driver === "onnxruntime") await ensureModel(config.model, { signal, quiet });
+  if (config.driver === "onnxruntime") {
+    const names = [config.model, ...config.preload].filter((name) => name !== FAKE);
+    for (const name of names) await ensureModel(name, { signal, quiet });
+  }
   return startDaemon({
     home,
     flags: flagsOf(settings),
@@ -43,7 +47,7 @@ export async function bringUp(options: BringUpOptions): Promise<Started> {
   });
 }
 
-/** `slotTokens: 512` as contixd's `--slot-tokens 512`. */
+/** `slotTokens: 512` as contixd's `--slot-tokens 512`; a list with commas. */
 export function flagsOf(settings: ConfigInput): string[] {
   return Object.entries(settings).flatMap(([key, value]) =>
     value === undefined

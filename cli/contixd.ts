@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /** contixd: the kernel daemon, in the foreground. */
-import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
-import { type Config, loadConfig } from "../kernel/config.js";
+import { type ConfigInput, loadConfig } from "../kernel/config.js";
 import { VERSION } from "../kernel/kernel.js";
-import { boot, type DriverCommand } from "../kernel/main.js";
+import { boot } from "../kernel/main.js";
+import { collect } from "./command.js";
+import { servedModels } from "./served-models.js";
 
 const EXAMPLES = `
 Examples:
@@ -22,7 +23,14 @@ function program(): Command {
     .description("The Contix kernel daemon, in the foreground.")
     .version(VERSION)
     .option("--home <dir>", "state, socket and logs (default: $CONTIX_HOME or ~/.contix)")
-    .option("--model <name>", "the model to serve")
+    .option(
+      "--model <name>",
+      "the default model; given again: started with the daemon too",
+      collect,
+    )
+    .option("--preload <names>", "models that are started with the daemon too, with commas")
+    .option("--model-idle <time>", "stop a model's driver after so long without use; 0: never")
+    .option("--memory-budget <size>", "memory for all drivers: bytes, 6GiB, or 80%")
     .addOption(new Option("--driver <kind>", "the LLM driver").choices(["onnxruntime", "fake"]))
     .option("--driver-options <json>", "options of the driver, as JSON")
     .option("--slots <n>", "contexts that run at once", number)
@@ -39,25 +47,21 @@ function program(): Command {
     .addHelpText("after", EXAMPLES);
 }
 
-/** The command that starts the driver. The model is compiled first when it is not yet. */
-async function driverCommand(config: Config): Promise<DriverCommand> {
-  const entry = config.driver === "fake" ? "fake/main.js" : "main.js";
-  const path = fileURLToPath(new URL(`../servers/llm/${entry}`, import.meta.url));
-  const command = [process.execPath, path];
-  if (config.driver === "fake") return { command, model: "fake" };
-  const { openLibrary } = await import("../servers/llm/models/library.js");
-  const model = await openLibrary().compiled(config.model, { recipe: "q8" });
-  return { command, model };
+/** `--model A --model B`: the first is the default, the others are started with it. */
+function modelSettings(models: readonly string[] | undefined, preload: unknown): ConfigInput {
+  const [model, ...others] = models ?? [];
+  return { model, preload: others.length > 0 ? others : preload };
 }
 
 async function main(): Promise<void> {
-  const { printConfig, ...flags } = program().parse().opts();
-  const config = loadConfig(flags, process.env);
+  const { printConfig, model, preload, ...flags } = program().parse().opts();
+  const config = loadConfig({ ...flags, ...modelSettings(model, preload) }, process.env);
   if (printConfig) {
     process.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
     return;
   }
-  const booting = boot(config, await driverCommand(config));
+  const models = servedModels(config);
+  const booting = boot(config, models);
   let stopping = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
@@ -68,6 +72,7 @@ async function main(): Promise<void> {
     });
   }
   await booting;
+  models.serving();
 }
 
 function fail(error: unknown): void {

@@ -89,6 +89,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/chat.js")).registerChat,
   },
   {
+    name: "models",
+    group: MODEL,
+    summary: "the models that the daemon serves, and which of them run",
+    load: async () => (await import("./commands/serving.js")).registerModels,
+  },
+  {
     name: "model",
     group: MODEL,
     summary: "pull, list, show, import and remove models",

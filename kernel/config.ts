@@ -10,6 +10,10 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { ContixError } from "../proto/errno.js";
 import { LOG_LEVELS } from "./log.js";
+import { DURATION, MEMORY } from "./units.js";
+
+/** What is served when nobody says otherwise. */
+export const DEFAULT_MODEL = "smollm2-135m-instruct";
 
 const Limits = z.strictObject({
   callsPerProcess: z.int().min(1).default(2048),
@@ -37,7 +41,23 @@ const Limits = z.strictObject({
 
 const ConfigSchema = z.strictObject({
   home: z.string().min(1),
-  model: z.string().min(1).default("smollm2-135m-instruct"),
+  /** What a call gets that names no model. */
+  model: z.string().min(1).default(DEFAULT_MODEL),
+  /** Models whose drivers are started with the daemon too; a list, or names with commas. */
+  preload: z.preprocess(
+    (value) => (typeof value === "string" ? value.split(",").filter((name) => name !== "") : value),
+    z.array(z.string().min(1)).max(64).default([]),
+  ),
+  /** A model's driver that nobody used for so long is stopped: 90s, 5m, 2h; 0: never. */
+  modelIdle: z.coerce
+    .string()
+    .regex(DURATION, "a time such as 90s, 5m or 2h; 0: never")
+    .default("5m"),
+  /** Memory that all drivers together may take: bytes, 6GiB, or a share of the machine's. */
+  memoryBudget: z.coerce
+    .string()
+    .regex(MEMORY, "a size such as 6GiB, or a share such as 80%")
+    .default("80%"),
   driver: z.enum(["onnxruntime", "fake"]).default("onnxruntime"),
   /** JSON for the driver: the fake one's seed and step cost. */
   driverOptions: z.string().default("{}"),
@@ -78,6 +98,9 @@ export function defaultHome(env: NodeJS.ProcessEnv): string {
 
 const ENVIRONMENT: Partial<Record<ConfigKey, string>> = {
   model: "CONTIX_MODEL",
+  preload: "CONTIX_PRELOAD",
+  modelIdle: "CONTIX_MODEL_IDLE",
+  memoryBudget: "CONTIX_MEMORY_BUDGET",
   driver: "CONTIX_DRIVER",
   driverOptions: "CONTIX_DRIVER_OPTIONS",
   slots: "CONTIX_SLOTS",

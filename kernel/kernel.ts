@@ -1,17 +1,13 @@
 /** What the parts of the kernel reach each other by. Made in main.ts, step by step. */
-import type { Ready } from "../proto/gen/contix/driver/v1/llm.js";
 import type { Clock, Randomness } from "./clock.js";
 import type { Config } from "./config.js";
-import type { LlmDriver } from "./drivers/llm.js";
+import type { Engines } from "./engines/engines.js";
+import type { ModelLibrary } from "./engines/library.js";
 import type { Mailboxes } from "./ipc/mailboxes.js";
 import type { Journal } from "./journal/journal.js";
 import type { Log } from "./log.js";
-import type { Placer } from "./mm/place.js";
 import type { Accounts } from "./proc/accounts.js";
 import type { Processes } from "./proc/processes.js";
-import type { Admission } from "./sched/admission.js";
-import type { Loop } from "./sched/loop.js";
-import type { Scheduler } from "./sched/scheduler.js";
 import type { Trap } from "./trap.js";
 
 export interface Kernel {
@@ -24,13 +20,9 @@ export interface Kernel {
   readonly procs: Processes;
   readonly mail: Mailboxes;
   readonly accounts: Accounts;
-  readonly driver: LlmDriver;
-  /** What the driver said of its engine when it first was ready. */
-  readonly engine: Ready;
-  readonly sched: Scheduler;
-  readonly admission: Admission;
-  readonly placer: Placer;
-  readonly loop: Loop;
+  readonly library: ModelLibrary;
+  /** The models that are served, each with a driver, slots, a queue and a loop of its own. */
+  readonly engines: Engines;
   /** Contexts with an append or a generation in progress: one at a time. */
   readonly busyContexts: Set<bigint>;
   readonly startedAt: number;

@@ -5,12 +5,13 @@
  */
 import type { Syscall } from "../proto/gen/contix/v1/kernel.js";
 import type { Call } from "./call.js";
+import { models, tokenize } from "./engines/calls.js";
 import { recv, send } from "./ipc/calls.js";
 import type { Kernel } from "./kernel.js";
 import { append, close, create, stat } from "./mm/calls.js";
 import { exit, kill, nice, ps, spawn, wait } from "./proc/calls.js";
 import { generate } from "./sched/generate.js";
-import { models, sleep, stats, tokenize, uname } from "./sys.js";
+import { sleep, stats, uname } from "./sys.js";
 
 export type CallName = NonNullable<Syscall["call"]>["$case"];
 

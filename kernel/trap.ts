@@ -42,6 +42,9 @@ export class Trap {
   inFlight(pid: bigint): Iterable<Call> {
     return this.#live.get(pid)?.calls.values() ?? [];
   }
+  isBusy(pid: bigint): boolean {
+    return (this.#live.get(pid)?.calls.size ?? 0) > 0;
+  }
   isAttached(pid: bigint): boolean {
     return this.#live.get(pid)?.port !== undefined;
   }
@@ -79,6 +82,9 @@ export class Trap {
   /** From now on new calls are refused with ESHUTDOWN. */
   drain(): void {
     this.#draining = true;
+  }
+  get draining(): boolean {
+    return this.#draining;
   }
   /** Ends every call in flight. */
   endAll(error: ContixError): void {

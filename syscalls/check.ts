@@ -49,9 +49,11 @@ export function checkInt(argument: string, value: unknown): number {
   return number;
 }
 
-/** A uint64, from a number or a bigint. */
+/** A uint64, from a number, a bigint or decimal digits. */
 export function checkUint64(argument: string, value: unknown): bigint {
-  const whole = typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value;
+  const digits = typeof value === "string" && /^\d{1,20}$/.test(value);
+  const exact = digits || (typeof value === "number" && Number.isSafeInteger(value));
+  const whole = exact ? BigInt(value) : value;
   if (typeof whole !== "bigint") {
     throw new TypeError(`${argument}: expected a whole number or a bigint, got ${shown(value)}`);
   }

@@ -1,5 +1,5 @@
 /** Contexts: token sequences that live on between calls. */
-import type { CtxAppendCall } from "../proto/gen/contix/v1/calls.js";
+import type { CtxAppendCall, CtxCreateResult } from "../proto/gen/contix/v1/calls.js";
 import { checkText } from "./check.js";
 import { ConnectionError } from "./errors.js";
 import type { Generation } from "./generation.js";
@@ -22,6 +22,8 @@ export interface ContextStat {
   readonly slot: number | null;
   /** The most tokens it can hold. */
   readonly window: number;
+  /** The model that it belongs to. */
+  readonly model: string;
 }
 
 /** `os.ctx` */
@@ -32,13 +34,13 @@ export class Contexts {
     this.#session = session;
   }
 
-  /** Opens an empty context. It ends with `close()`, or with the process. */
+  /** Opens an empty context of a model, the daemon's default or another. It ends with `close()`, or with the process. */
   async create(
     options: CallOptions & { readonly model?: string | undefined } = {},
   ): Promise<Context> {
     const args = { model: checkText("model", options.model ?? "") };
     const made = await request(this.#session, { name: "ctxCreate", args }, options);
-    return new Context(this.#session, made.handle, showId(made.cid), made.window);
+    return new Context(this.#session, made);
   }
 }
 
@@ -57,13 +59,16 @@ export class Context implements AsyncDisposable {
   readonly cid: Cid;
   /** The most tokens it can hold. */
   readonly window: number;
+  /** The model that it belongs to, for good. */
+  readonly model: string;
 
   /** Made by `os.ctx.create()`. */
-  constructor(session: Session, handle: number, cid: Cid, window: number) {
+  constructor(session: Session, made: CtxCreateResult) {
     this.#session = session;
-    this.#handle = handle;
-    this.cid = cid;
-    this.window = window;
+    this.#handle = made.handle;
+    this.cid = showId(made.cid);
+    this.window = made.window;
+    this.model = made.model;
   }
 
   /**

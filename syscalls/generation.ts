@@ -16,8 +16,11 @@ export interface GenerateResult {
   readonly tokens: readonly number[];
   /** Why it ended: the model's own end, a stop string, or the limit of tokens. */
   readonly finish: "eos" | "stop" | "length";
-  /** The seed that was used: the same seed, prompt and options give the same text. */
-  readonly seed: bigint;
+  /**
+   * The seed that was used: the same seed, prompt and options give the same text. A
+   * decimal string, as ids are: a double would round it, and JSON knows no bigint.
+   */
+  readonly seed: string;
   /** The stop string that matched; "" when none did. */
   readonly stop: string;
   readonly usage: Usage;

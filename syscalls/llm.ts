@@ -6,7 +6,7 @@ import { SyscallError } from "./errors.js";
 import { type GenerateResult, Generation } from "./generation.js";
 import { type CallOptions, invoke, request } from "./invoke.js";
 import { type Chat, isTokens, type Tokens, toChat, toTokens } from "./messages.js";
-import { toUsage } from "./usage.js";
+import { toMs, toUsage } from "./usage.js";
 import type { Session } from "./wire/session.js";
 
 /** How to generate. What is left out has the kernel's default. */
@@ -26,16 +26,19 @@ export interface GenerateOptions extends CallOptions {
   /** Over 0, tokens of this answer become less likely; -2 to 2, 0 by default. */
   readonly presencePenalty?: number | undefined;
   /** The same seed gives the same text. Drawn by the kernel when missing. */
-  readonly seed?: number | bigint | undefined;
+  readonly seed?: number | bigint | string | undefined;
   /** The generation ends before the first of these; it is not part of the text. */
   readonly stop?: string | readonly string[] | undefined;
   /** Go on past the model's own end: for measurements. */
   readonly ignoreEos?: boolean | undefined;
-  /** A model by name; by default the one that the daemon runs. */
+  /**
+   * A model by name; by default the daemon's, on a context its own. One that does not
+   * run is started first; the call waits for it.
+   */
   readonly model?: string | undefined;
 }
 
-/** A model of the library. */
+/** A model that the daemon can serve. What is known only once it has run is 0 or "" before. */
 export interface ModelInfo {
   readonly name: string;
   readonly digest: string;
@@ -43,11 +46,27 @@ export interface ModelInfo {
   readonly window: number;
   /** The number of different tokens. */
   readonly vocab: number;
-  /** Whether the daemon runs it. */
+  /** Whether its driver runs. */
   readonly loaded: boolean;
   readonly license: string;
   /** Whether it has a chat template, so that `chat` works. */
   readonly chat: boolean;
+  /** failed: its driver can not be started, or kept dying; `error` says why. */
+  readonly state: "stopped" | "starting" | "running" | "failed";
+  /** Whether it is what a call gets that names no model. */
+  readonly default: boolean;
+  readonly slots: number;
+  readonly slotsUsed: number;
+  /** Generations that wait for a slot, or for the driver. */
+  readonly queued: number;
+  /** Memory that its driver takes, bytes. */
+  readonly memory: number;
+  /** Since its last use, milliseconds; 0 while it is used, or when it never was. */
+  readonly idleMs: number;
+  /** Its driver's OS process; null when there is none. */
+  readonly driverPid: number | null;
+  readonly driverRestarts: number;
+  readonly error: string;
 }
 
 /** `os.llm` */
@@ -84,22 +103,33 @@ export class Llm {
   /** The model's tokens for `text`. With `special`, special tokens in it are recognized. */
   async tokenize(
     text: string,
-    options: CallOptions & { readonly special?: boolean | undefined } = {},
+    options: CallOptions & {
+      readonly special?: boolean | undefined;
+      readonly model?: string | undefined;
+    } = {},
   ): Promise<number[]> {
-    const args = { text: checkText("text", text), special: options.special ?? false };
+    const { special = false, model = "" } = options;
+    const args = { text: checkText("text", text), special, model: checkText("model", model) };
     return (await request(this.#session, { name: "tokenize", args }, options)).tokens;
   }
 
-  /** The model that the daemon runs: its `window` is the longest context, in tokens. */
+  /** The daemon's default model: its `window` is the longest context, in tokens. */
   async model(options?: CallOptions): Promise<ModelInfo> {
-    const running = (await this.models(options)).find((model) => model.loaded);
-    if (running === undefined) throw new SyscallError("EMODEL", "the daemon runs no model");
-    return running;
+    const found = (await this.models(options)).find((model) => model.default);
+    if (found === undefined) throw new SyscallError("EMODEL", "the daemon has no default model");
+    return found;
   }
 
-  /** The models that the daemon knows. */
+  /** The models that the daemon can serve: the default first, then those that were used. */
   async models(options?: CallOptions): Promise<ModelInfo[]> {
-    return (await request(this.#session, { name: "models", args: {} }, options)).models;
+    const { models } = await request(this.#session, { name: "models", args: {} }, options);
+    return models.map(({ idleUs, memory, driverPid, state, ...model }) => ({
+      ...model,
+      state: state as ModelInfo["state"],
+      memory: Number(memory),
+      idleMs: toMs(idleUs),
+      driverPid: driverPid === 0 ? null : driverPid,
+    }));
   }
 }
 
@@ -127,7 +157,7 @@ export function generation(
       { ...options, signal },
     );
     const finish = value.finish as GenerateResult["finish"];
-    return { ...value, finish, usage: toUsage(usage) };
+    return { ...value, finish, seed: value.seed.toString(), usage: toUsage(usage) };
   }, options);
 }
 

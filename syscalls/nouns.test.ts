@@ -14,7 +14,7 @@ test("a context's calls carry its handle, and its end closes it once", async ({ 
     handles.push([(call.call as { $case: string }).$case, call.handle]);
   };
   kernel.on("ctxCreate", (call, _args, session) =>
-    session.reply(call, "ctxCreate", { handle: 9, cid: id(4), window: 2048 }),
+    session.reply(call, "ctxCreate", { handle: 9, cid: id(4), window: 2048, model: "m" }),
   );
   kernel.on("ctxAppend", (call, _args, session) => {
     note(call);
@@ -23,7 +23,7 @@ test("a context's calls carry its handle, and its end closes it once", async ({ 
   kernel.on("ctxStat", (call, _args, session) => {
     note(call);
     const stat = { cid: id(4), length: 3, given: 3, generated: 0, resident: 0, slot: -1 };
-    session.reply(call, "ctxStat", { ...stat, window: 2048 });
+    session.reply(call, "ctxStat", { ...stat, window: 2048, model: "m" });
   });
   kernel.on("generate", (call, _args, session) => {
     note(call);
@@ -60,7 +60,7 @@ test("a context's calls carry its handle, and its end closes it once", async ({ 
 
 test("a context whose connection is lost closes without a word", async ({ kernel, os }) => {
   kernel.on("ctxCreate", (call, _args, session) =>
-    session.reply(call, "ctxCreate", { handle: 9, cid: id(4), window: 2048 }),
+    session.reply(call, "ctxCreate", { handle: 9, cid: id(4), window: 2048, model: "m" }),
   );
   await using ctx = await os.ctx.create();
   expect(ctx.window).toBe(2048);

@@ -35,7 +35,7 @@ export interface ProcInfo {
   readonly name: string;
   readonly principal: string;
   readonly state: "new" | "ready" | "running" | "blocked" | "detached" | "zombie";
-  /** "slot", "message", "child", "timer", "credit"; "" when it waits on nothing. */
+  /** "slot", "model", "message", "child", "timer", "credit"; "" when it waits on nothing. */
   readonly waitingOn: string;
   readonly nice: number;
   /** The operating system's pid; null for a program that the kernel did not start. */
@@ -52,6 +52,8 @@ export interface ProcInfo {
   readonly contexts: number;
   /** Messages in its mailbox. */
   readonly mail: number;
+  /** The models of its contexts. */
+  readonly models: readonly string[];
 }
 
 /** `os.proc` */

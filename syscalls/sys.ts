@@ -19,7 +19,10 @@ export interface Uname {
   readonly driverPid: number;
 }
 
-/** Counters since the daemon's start, and what is in the slots now. */
+/**
+ * Counters since the daemon's start, of all models together, and what is in the slots
+ * now. `os.llm.models()` has the figures of each.
+ */
 export interface Stats {
   readonly slots: number;
   readonly slotsUsed: number;
@@ -40,6 +43,9 @@ export interface Stats {
   readonly syscalls: number;
   readonly denied: number;
   readonly slot: readonly SlotInfo[];
+  /** Bytes that all drivers together may take, and that those that run do. */
+  readonly memoryBudget: number;
+  readonly memoryUsed: number;
 }
 
 export interface SlotInfo {
@@ -49,6 +55,8 @@ export interface SlotInfo {
   readonly cid: Cid | null;
   readonly tokens: number;
   readonly phase: "prefill" | "decode" | "idle";
+  /** Whose driver's slot it is: each model counts its slots from 0. */
+  readonly model: string;
 }
 
 /** `os.sys` */
@@ -80,6 +88,8 @@ export class Sys {
       contextSwitches: Number(wire.contextSwitches),
       syscalls: Number(wire.syscalls),
       denied: Number(wire.denied),
+      memoryBudget: Number(wire.memoryBudget),
+      memoryUsed: Number(wire.memoryUsed),
       slot: wire.slot.map((slot) => ({
         ...slot,
         pid: showIdOrNull(slot.pid),

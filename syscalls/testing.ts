@@ -120,9 +120,12 @@ function toFlags(options: TestKernelOptions): string[] {
   ];
 }
 
-/** The environment without the settings of the user's own daemon. */
+/** The environment without the settings of the user's own daemon; where models are is none. */
 function ordinary(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("CONTIX_")));
+  const names = Object.entries(env);
+  return Object.fromEntries(
+    names.filter(([name]) => !name.startsWith("CONTIX_") || name === "CONTIX_MODELS"),
+  );
 }
 
 /** This package's root, and its daemon as its package.json names it. */

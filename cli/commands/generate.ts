@@ -48,7 +48,7 @@ export function registerGenerate(program: Command): void {
     )
     .option("--seed <n>", "the same seed gives the same text", readSeed)
     .option("--stop <text>", "end before this text; may be given again", collect)
-    .option("--model <name>", "default: the model that the daemon serves")
+    .option("--model <name>", "default: the daemon's; one that does not run is started")
     .option("--stats", "what it took, on stderr")
     .option("--json", "the whole result as JSON, at its end")
     .action((prompt: string | undefined, options: Options, self: Command) =>

@@ -67,6 +67,7 @@ export function psTable(procs: readonly ProcInfo[], colours: Colours): string {
     { title: "OUT", right: true },
     { title: "QUEUED", right: true },
     { title: "AGE", right: true },
+    { title: "MODEL" },
   ];
   const rows = procs.map((proc) => [
     proc.pid,
@@ -78,6 +79,7 @@ export function psTable(procs: readonly ProcInfo[], colours: Colours): string {
     count(proc.tokensOut),
     duration(proc.queuedMs * 1000),
     duration(proc.ageMs * 1000),
+    proc.models.length === 0 ? "-" : proc.models.join(","),
   ]);
   return table(columns, rows, colours.bold);
 }

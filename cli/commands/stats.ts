@@ -3,7 +3,7 @@ import type { Stats, Uname } from "../../syscalls/index.js";
 import { attach } from "../attach.js";
 import { out } from "../colour.js";
 import { finish, placeOf } from "../command.js";
-import { count, duration, rate } from "../format.js";
+import { bytes, count, duration, rate } from "../format.js";
 import { print, printJson } from "../terminal.js";
 
 interface Options {
@@ -40,6 +40,10 @@ export function statsLines(uname: Uname, stats: Stats): [string, string][] {
     ["model", `${uname.model}, window ${count(stats.slotTokens)} tokens`],
     ["driver", `${uname.driver}, process ${uname.driverPid}, ${restarts(stats.driverRestarts)}`],
     ["engine", uname.engineDigest],
+    [
+      "memory",
+      `${bytes(stats.memoryUsed)} of ${bytes(stats.memoryBudget)} for drivers; see \`contix models\``,
+    ],
     ["slots", `${stats.slotsUsed} of ${stats.slots} in use`],
     ["queue", `${stats.queued} waiting, at most ${count(stats.queueLimit)}`],
     [

@@ -1,8 +1,9 @@
 import pc from "picocolors";
 import { describe, expect, it } from "vitest";
-import type { ProcInfo, Stats, Uname, Usage } from "../../syscalls/index.js";
+import type { ModelInfo, ProcInfo, Stats, Uname, Usage } from "../../syscalls/index.js";
 import { statsLine } from "./generate.js";
 import { psTable } from "./ps.js";
+import { modelsTable } from "./serving.js";
 import { statsLines } from "./stats.js";
 
 const plain = pc.createColors(false);
@@ -27,22 +28,28 @@ const proc: ProcInfo = {
   log: null,
   contexts: 1,
   mail: 0,
+  models: ["tiny"],
 };
 
 describe("psTable", () => {
   it("shows what an agent does and has used", () => {
-    const blocked = { ...proc, pid: "n1.18", state: "blocked", waitingOn: "message", slot: null };
+    const blocked = {
+      ...{ ...proc, pid: "n1.18", state: "blocked", waitingOn: "message", slot: null },
+      models: [],
+    };
     expect(psTable([proc, blocked as ProcInfo], plain)).toBe(
       [
-        "PID    NAME  STATE    WAITING ON  SLOT   IN    OUT  QUEUED    AGE",
-        "n1.17  bees  running  -              3  667  1,234   12 ms  1.5 s",
-        "n1.18  bees  blocked  message        -  667  1,234   12 ms  1.5 s",
+        "PID    NAME  STATE    WAITING ON  SLOT   IN    OUT  QUEUED    AGE  MODEL",
+        "n1.17  bees  running  -              3  667  1,234   12 ms  1.5 s  tiny",
+        "n1.18  bees  blocked  message        -  667  1,234   12 ms  1.5 s  -",
       ].join("\n"),
     );
   });
 
   it("is its header alone when there is no agent", () => {
-    expect(psTable([], plain)).toBe("PID  NAME  STATE  WAITING ON  SLOT  IN  OUT  QUEUED  AGE");
+    expect(psTable([], plain)).toBe(
+      "PID  NAME  STATE  WAITING ON  SLOT  IN  OUT  QUEUED  AGE  MODEL",
+    );
   });
 });
 
@@ -75,6 +82,8 @@ describe("statsLines", () => {
     syscalls: 1,
     denied: 0,
     slot: [],
+    memoryBudget: 4 * 2 ** 30,
+    memoryUsed: 2 ** 30,
   };
 
   it("divides by nothing on a fresh kernel", () => {
@@ -88,6 +97,31 @@ describe("statsLines", () => {
     const lines = new Map(statsLines(uname, busy));
     expect(lines.get("steps")).toBe("100, 20 ms each; 250 tokens/s of engine time");
     expect(lines.get("driver")).toBe("fake, process 11, restarted once");
+  });
+});
+
+describe("modelsTable", () => {
+  const unused: ModelInfo = {
+    ...{ name: "tiny", digest: "", window: 0, vocab: 0, loaded: false, license: "", chat: false },
+    ...{ state: "stopped", default: false, slots: 0, slotsUsed: 0, queued: 0, memory: 0 },
+    ...{ idleMs: 0, driverPid: null, driverRestarts: 0, error: "" },
+  };
+
+  it("shows what runs, what it takes and when it was used", () => {
+    const smol: ModelInfo = {
+      ...{ ...unused, name: "smollm2", state: "running", default: true, slots: 16, slotsUsed: 3 },
+      ...{ queued: 2, memory: 1.5 * 2 ** 30, window: 2048 },
+    };
+    const story: ModelInfo = { ...smol, name: "story", default: false, state: "stopped" };
+    const idle = { ...story, slotsUsed: 0, queued: 0, idleMs: 400_000 };
+    expect(modelsTable([smol, idle, unused], plain)).toBe(
+      [
+        "MODEL      STATE    SLOTS  QUEUED   MEMORY  WINDOW  LAST USE",
+        "smollm2 *  running   3/16       2  1.5 GiB   2,048  now",
+        "story      stopped   0/16       0  1.5 GiB   2,048  6m40s ago",
+        "tiny       stopped      -       0        -       -  -",
+      ].join("\n"),
+    );
   });
 });
 

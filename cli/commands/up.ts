@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { bringUp } from "../bring-up.js";
-import { finish, placeOf, whole } from "../command.js";
+import { collect, finish, placeOf, whole } from "../command.js";
 import { daemonLog } from "../home.js";
 import { interruptible, print, printJson } from "../terminal.js";
 
@@ -8,6 +8,7 @@ interface Options {
   readonly json?: true;
   readonly home?: string;
   readonly address?: string;
+  readonly model?: readonly string[];
   readonly [setting: string]: unknown;
 }
 
@@ -18,7 +19,13 @@ export function registerUp(program: Command): void {
     .description(
       "Start the daemon in the background and wait until it is ready. The model is pulled and compiled first when it is not here yet. Settings not given here come from CONTIX_… variables and <home>/config.yaml.",
     )
-    .option("--model <name>", "the model to serve")
+    .option(
+      "--model <name>",
+      "the default model; given again: started with the daemon too. Others start when they are asked for",
+      collect,
+    )
+    .option("--model-idle <time>", "stop a model's driver after so long without use; 0: never")
+    .option("--memory-budget <size>", "memory for all drivers: bytes, 6GiB, or 80% of the machine")
     .addOption(
       new Option("--driver <kind>", "the LLM driver; fake needs no model").choices([
         "onnxruntime",
@@ -39,12 +46,15 @@ export function registerUp(program: Command): void {
   finish(command, [
     "contix up",
     "contix up --model smollm2-135m-instruct --slots 8",
+    "contix up --model smollm2-135m-instruct --model tiny --memory-budget 4GiB",
     "contix up --driver fake --home /tmp/try",
   ]);
 }
 
 async function up(directory: string, options: Options): Promise<void> {
-  const { json, home: _home, address: _address, ...settings } = options;
+  const { json, home: _home, address: _address, model: models = [], ...others } = options;
+  const [model, ...preload] = models;
+  const settings = { ...others, model, preload: preload.length > 0 ? preload : undefined };
   const { record, fresh } = await interruptible((signal) =>
     bringUp({ home: directory, settings, env: process.env, signal }),
   );

@@ -83,11 +83,17 @@ export function attachStream(kernel: Kernel, auth: Authenticator, stream: Stream
     signals.clear();
     if (!stream.writableNeedDrain) stream.resume();
   });
+  /** Whoever ends in order has nothing under way: who has may be one whose cancel is late, and may come back. */
+  const gone = (pid: bigint): void => {
+    const { trap, procs } = kernel;
+    if (trap.isBusy(pid)) procs.lost(pid, port);
+    else procs.left(pid, port);
+  };
   let cancelLeft = (): void => {};
   stream.on("end", () => {
     // A stream that breaks ends first and is cancelled a moment later: wait and see which it is.
     cancelLeft = kernel.clock.after(END_US, () => {
-      if (pid !== undefined) kernel.procs.left(pid, port);
+      if (pid !== undefined) gone(pid);
       end();
     });
   });

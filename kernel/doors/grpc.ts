@@ -15,12 +15,14 @@ import { unaryCall } from "./unary.js";
 /** The longest message, bytes; a syscall's payload limits are far below. */
 const MAX_MESSAGE = 32 * 1024 * 1024;
 const SERVICE = "contix.v1.Kernel";
+/** The health of one model is that of the service `contix.v1.Model/NAME`. */
+const MODEL_SERVICE = "contix.v1.Model";
 
 export interface GrpcDoor {
   /** Where it listens, with the real port where port 0 was asked for. */
   readonly addresses: readonly string[];
-  /** Health answers SERVING from now on, or NOT_SERVING. */
-  serving(yes: boolean): void;
+  /** Health answers SERVING from now on, or NOT_SERVING: for the kernel, or for one of its models. */
+  serving(yes: boolean, model?: string): void;
   close(): Promise<void>;
 }
 
@@ -75,8 +77,9 @@ export async function openGrpcDoor(
   for (const address of addresses) bound.push(await bind(server, address));
   return {
     addresses: bound,
-    serving(yes) {
-      for (const name of ["", SERVICE]) health.setStatus(name, yes ? "SERVING" : "NOT_SERVING");
+    serving(yes, model) {
+      const names = model === undefined ? ["", SERVICE] : [`${MODEL_SERVICE}/${model}`];
+      for (const name of names) health.setStatus(name, yes ? "SERVING" : "NOT_SERVING");
     },
     close: () =>
       new Promise((resolve) => {

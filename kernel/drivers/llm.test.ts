@@ -1,66 +1,25 @@
 /** The driver's kernel side against scripted driver processes, on a clock of its own. */
-import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Plan } from "../../proto/gen/contix/driver/v1/llm.js";
 import { silentLog } from "../log.js";
 import { LlmDriver } from "./llm.js";
+import { scriptedCommand, Timers } from "./testing/scripted.js";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const open: LlmDriver[] = [];
 afterEach(async () => {
-  for (const driver of open.splice(0)) await driver.stop(0);
+  for (const driver of open.splice(0)) await driver.close(0);
 });
-
-/** A clock whose timers run when told to. */
-class Timers {
-  readonly armed = new Map<() => void, number>();
-  now = () => 0;
-  wall = () => 0;
-  after = (us: number, fn: () => void): (() => void) => {
-    // What is due at once needs no telling.
-    if (us === 0) setImmediate(fn);
-    else this.armed.set(fn, us);
-    return () => void this.armed.delete(fn);
-  };
-  get waiting(): number[] {
-    return [...this.armed.values()];
-  }
-  fire(): void {
-    for (const fn of [...this.armed.keys()]) {
-      this.armed.delete(fn);
-      fn();
-    }
-  }
-}
 
 /** A driver process that does `body` with each message `msg`; `send` answers. */
 function scripted(body: string): { driver: LlmDriver; timers: Timers } {
-  const program = `
-    import { Socket } from "node:net";
-    import { frames } from "${root}dist/proto/frame.js";
-    import { FromDriver, ToDriver } from "${root}dist/proto/gen/contix/driver/v1/llm.js";
-    const ready = (over = {}) => ({ msg: { $case: "ready", value: { engineDigest: "d", model: "m",
-      slots: 1, slotTokens: 64, vocab: 9, chat: false, license: "", driver: "fake", chunkTokens: 8, ...over } } });
-    const socket = new Socket({ fd: 3 });
-    const channel = frames(socket, ToDriver, FromDriver, ({ msg }) => {
-      if (msg.$case === "shutdown") process.exit(0);
-      on(msg, (message) => channel.send(message));
-    }, () => process.exit(0));
-    const outcome = (plan, last) => ({ msg: { $case: "outcome", value: { plan, step: 0, stepUs: 1, last, rows: [] } } });
-    function on(msg, send) { ${body} }`;
   const timers = new Timers();
-  const driver = new LlmDriver(
-    {
-      command: [process.execPath, "--input-type=module", "-e", program],
-      open: { model: "", slots: 1, slotTokens: 64, threads: 1, options: "" },
-      restartLimit: 2,
-      restartWindowUs: 1e9,
-      hangUs: 777,
-      openUs: 555,
-    },
-    timers,
-    silentLog,
-  );
+  const options = {
+    model: "m",
+    command: scriptedCommand(body),
+    open: { model: "", slots: 1, slotTokens: 64, threads: 1, options: "" },
+    ...{ restartLimit: 2, restartWindowUs: 1e9, hangUs: 777, openUs: 555 },
+  };
+  const driver = new LlmDriver(options, timers, silentLog);
   open.push(driver);
   return { driver, timers };
 }
@@ -118,7 +77,7 @@ describe("the kernel's side of a driver", () => {
       code: "EXDEV",
     });
     expect(driver.failure).toMatchObject({ code: "EXDEV" });
-    expect(driver.available).toBe(false);
+    expect(driver.state).toBe("failed");
   });
 
   it("does not let one text kill driver after driver", async () => {
@@ -143,7 +102,7 @@ describe("the kernel's side of a driver", () => {
       if (msg.$case === "plan") process.exit(1);`);
     await driver.start();
     for (let id = 1n; !driver.failure; id++) {
-      if (driver.available) void driver.run(plan(id, true));
+      if (driver.state === "running") void driver.run(plan(id, true));
       // A restart that waits for its time; the shorter timers are the watches.
       if (timers.waiting.some((us) => us >= 200_000)) timers.fire();
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -153,6 +112,53 @@ describe("the kernel's side of a driver", () => {
     timers.fire();
     expect(driver.failure).toBeUndefined();
     await driver.up();
-    expect(driver.available).toBe(true);
+    expect(driver.state).toBe("running");
+  });
+
+  it("is stopped and started again, and tells the loop that its slots are empty", async () => {
+    const { driver, timers } = scripted('if (msg.$case === "open") send(ready());');
+    await driver.start();
+    const first = driver.osPid;
+    expect(await driver.run(plan(1n, false))).toEqual({ kind: "woken" });
+    const running = driver.run(plan(2n, true));
+    const stopping = driver.stop();
+    expect(await running).toEqual({ kind: "lost" });
+    expect(driver.state).toBe("stopped");
+    // Wanted again before it is gone: the next process begins when this one has ended.
+    const starting = driver.start();
+    expect(driver.osPid).toBe(first);
+    await stopping;
+    expect(driver.state).toBe("starting");
+    await starting;
+    expect(driver.osPid).not.toBe(first);
+    expect([driver.state, driver.restarts]).toEqual(["running", 0]);
+    expect(timers.waiting).toEqual([]);
+  });
+
+  it("ends a driver that does not listen, and waits for nobody once it is closed", async () => {
+    const { driver, timers } = scripted('if (msg.$case === "open") send(ready());');
+    await driver.start();
+    process.kill(driver.osPid, "SIGSTOP");
+    const closing = driver.close(333);
+    timers.fire(333);
+    await closing;
+    await driver.up();
+    expect([driver.state, driver.osPid]).toEqual(["stopped", 0]);
+  });
+
+  it("starts one again that was killed before it was ready", async () => {
+    const { driver } = scripted('if (msg.$case === "open") setTimeout(() => send(ready()), 300);');
+    const starting = driver.start();
+    process.kill(driver.osPid, "SIGKILL");
+    await starting;
+    expect(driver.restarts).toBe(1);
+  });
+
+  it("rejects whoever waits for one that is stopped while it starts", async () => {
+    const { driver } = scripted("");
+    const starting = driver.start().catch((error: unknown) => error);
+    await driver.stop();
+    expect(await starting).toMatchObject({ code: "EIO" });
+    expect(driver.state).toBe("stopped");
   });
 });

@@ -1,38 +1,40 @@
 /**
  * The kernel's side of an LLM driver: a child process on a private socket (its
- * file descriptor 3). It is started again when it dies; text requests survive
- * that, plans do not: the loop hears of the loss and places everything anew.
+ * file descriptor 3). It runs from `start` to `stop`, as often as that is asked
+ * for, and is started again when it dies in between; text requests survive that,
+ * plans do not: the loop hears of the loss and places everything anew.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import type { Duplex } from "node:stream";
 import { ContixError } from "../../proto/errno.js";
-import { type FrameChannel, frames } from "../../proto/frame.js";
-import {
+import type {
   FromDriver,
-  type Open,
-  type Plan,
-  type Ready,
-  type TextRequest,
-  ToDriver,
+  Open,
+  Plan,
+  Ready,
+  TextRequest,
 } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Clock } from "../clock.js";
 import type { Log } from "../log.js";
 import type { PlanRunner, RunResult } from "../sched/loop.js";
+import { type DeathLimits, Deaths } from "./deaths.js";
+import { DriverProcess } from "./driver-process.js";
+import { Latch } from "./latch.js";
 import { RunResults } from "./run-results.js";
 import { Texts } from "./texts.js";
 
-export interface DriverOptions {
+export interface DriverOptions extends DeathLimits {
+  /** Whose driver it is, for messages. */
+  readonly model: string;
   /** The command line that starts the driver. */
   readonly command: readonly string[];
   readonly open: Open;
-  /** Deaths within `restartWindowUs` after which it is given up. */
-  readonly restartLimit: number;
-  readonly restartWindowUs: number;
   /** A step that takes longer than this means the driver hangs; it is killed. */
   readonly hangUs: number;
   /** So long may it take to become ready. */
   readonly openUs: number;
 }
+
+/** starting: its process loads, or died and is started again. failed: it is given up for now. */
+export type DriverState = "stopped" | "starting" | "running" | "failed";
 
 /** How long a driver that kept dying is left alone, microseconds. */
 const GIVEN_UP_US = 30_000_000;
@@ -41,57 +43,71 @@ export class LlmDriver implements PlanRunner {
   readonly #options: DriverOptions;
   readonly #clock: Clock;
   readonly #log: Log;
-  #child: ChildProcess | undefined;
-  #channel: FrameChannel<ToDriver> | undefined;
+  #process: DriverProcess | undefined;
+  /** Set once `#process` was asked to end: its words do not count, its end is no death. */
+  #ending = false;
   #ready: Ready | undefined;
   /** What the first driver said of its engine: every later one must be the same. */
   #engine: Ready | undefined;
-  readonly #results = new RunResults();
-  #activePlan = 0n;
-  #stopping = false;
+  /** Between `start` and `stop`. */
+  #wanted = false;
+  #closed = false;
   #failed: ContixError | undefined;
-  #deaths: number[] = [];
+  #activePlan = 0n;
   #restarts = 0;
   #fault = "";
   #cancelWatch: () => void = () => {};
+  #cancelRestart: () => void = () => {};
+  readonly #results = new RunResults();
   readonly #texts = new Texts();
-  #onUp: () => void = () => {};
-  #onFirstReady: { resolve(ready: Ready): void; reject(error: Error): void } | undefined;
+  readonly #deaths: Deaths;
+  /** Opens when plans can be run, or never again. */
+  readonly #up = new Latch<void>();
+  readonly #started = new Latch<Ready>();
+  readonly #gone = new Latch<void>();
+  /** Called when `state` may have changed. */
+  onState: () => void = () => {};
 
   constructor(options: DriverOptions, clock: Clock, log: Log) {
     this.#options = options;
     this.#clock = clock;
     this.#log = log;
+    this.#deaths = new Deaths(options);
   }
 
   get restarts(): number {
     return this.#restarts;
   }
   get osPid(): number {
-    return this.#child?.pid ?? 0;
+    return this.#process?.osPid ?? 0;
   }
-  get available(): boolean {
-    return this.#ready !== undefined;
+  get state(): DriverState {
+    if (this.#failed) return "failed";
+    if (this.#ready) return "running";
+    return this.#wanted ? "starting" : "stopped";
   }
   /** Set while the driver is given up: what every burst then fails with. */
   get failure(): ContixError | undefined {
     return this.#failed;
   }
 
-  /** Starts the driver; resolves when it is ready. Rejects with EIO when it ends before that. */
+  /** Starts it, unless it runs; resolves when it is ready. Rejects with EIO when it can not be started. */
   start(): Promise<Ready> {
-    return new Promise((resolve, reject) => {
-      this.#onFirstReady = { resolve, reject };
-      this.#spawn();
-    });
+    if (this.#failed) return Promise.reject(this.#failed);
+    if (this.#ready) return Promise.resolve(this.#ready);
+    const started = this.#started.wait();
+    if (!this.#wanted) {
+      this.#wanted = true;
+      // One that is still ending is waited for: it has the memory that the next one needs.
+      if (!this.#process) this.#spawn();
+      this.onState();
+    }
+    return started;
   }
 
-  /** Resolves when plans can be run, or when that will never be again (see `failure`). */
   up(): Promise<void> {
-    if (this.#ready || this.#failed || this.#stopping) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onUp = resolve;
-    });
+    if (this.#ready || this.#failed || this.#closed) return Promise.resolve();
+    return this.#up.wait();
   }
 
   /**
@@ -100,7 +116,7 @@ export class LlmDriver implements PlanRunner {
    */
   run(plan: Plan): Promise<RunResult> {
     if (plan.id !== this.#activePlan && this.#ready) {
-      this.#send({ msg: { $case: "plan", value: plan } });
+      this.#process?.send({ $case: "plan", value: plan });
       this.#activePlan = plan.id;
       if (plan.rows.length + plan.chunks.length > 0) this.#watch(this.#options.hangUs);
       else this.#cancelWatch();
@@ -113,57 +129,66 @@ export class LlmDriver implements PlanRunner {
     this.#results.wake();
   }
 
-  /** Tokens for text. Rejects with EINVAL when the text server refuses it, EAGAIN when too much waits. */
+  /**
+   * Tokens for text, of a driver that was started. Rejects with EINVAL when the text
+   * server refuses it, EAGAIN when too much waits.
+   */
   async text(what: NonNullable<TextRequest["what"]>): Promise<number[]> {
     if (this.#failed) throw this.#failed;
     const { request, tokens } = this.#texts.add(what);
     if (this.#ready) {
       this.#texts.sent(request.id);
-      this.#send({ msg: { $case: "text", value: request } });
+      this.#process?.send({ $case: "text", value: request });
     }
     return tokens;
   }
 
-  /** Ends the driver: it finishes its step; killed after `graceUs`. */
+  /** Ends the process: it finishes its step; killed after `graceUs`. What was in its slots is gone. */
   async stop(graceUs = 3_000_000): Promise<void> {
-    this.#stopping = true;
-    this.#onUp();
+    this.#wanted = false;
     this.#cancelWatch();
-    const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-    this.#send({ msg: { $case: "shutdown", value: {} } });
-    const cancel = this.#clock.after(graceUs, () => child.kill("SIGKILL"));
-    await gone;
-    cancel();
+    this.#cancelRestart();
+    this.#unready();
+    this.#started.reject(new ContixError("EIO", `${this.#name} was stopped while it started`));
+    const ending = this.#process;
+    if (ending) {
+      this.#ending = true;
+      const gone = this.#gone.wait();
+      ending.send({ $case: "shutdown", value: {} });
+      const cancel = this.#clock.after(graceUs, () => ending.kill());
+      await gone;
+      cancel();
+    }
+    this.onState();
+  }
+
+  /** Stops it for good: whoever waits for it to be up waits no more. */
+  close(graceUs?: number): Promise<void> {
+    this.#closed = true;
+    this.#up.resolve();
+    return this.stop(graceUs);
+  }
+
+  get #name(): string {
+    return `the LLM driver of ${this.#options.model}`;
   }
 
   #spawn(): void {
-    const [program = "", ...args] = this.#options.command;
     this.#fault = "";
-    const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit", "pipe"] });
-    this.#child = child;
-    child.once("error", (error) => this.#died(child, error.message));
-    // Not "exit": what it said last, its fault above all, is still to be read then.
-    child.once("close", (code, signal) => this.#died(child, signal ?? `exit code ${code}`));
-    // Without file descriptors to spare it has none; "error" follows.
-    const socket = child.stdio?.[3] as Duplex | undefined;
-    if (!socket) return;
-    this.#channel = frames(
-      socket,
-      FromDriver,
-      ToDriver,
-      (message) => {
-        // What a dead driver left in the socket is not its successor's word.
-        if (this.#child === child) this.#receive(message);
+    const { command, open, openUs } = this.#options;
+    const events = {
+      // What a driver left in the socket is not its successor's word.
+      message: (message: FromDriver) => {
+        if (this.#process === started && !this.#ending) this.#receive(message);
       },
-      (error) => {
-        if (error) this.#log.warn({ err: error.message }, "driver connection broke");
-        child.kill("SIGKILL");
+      gone: (how: string, killed: boolean) => {
+        if (this.#process === started) this.#ended(how, killed);
       },
-    );
-    this.#watch(this.#options.openUs);
-    this.#channel.send({ msg: { $case: "open", value: this.#options.open } });
+    };
+    const started = new DriverProcess(command, events, this.#log);
+    this.#process = started;
+    this.#watch(openUs);
+    started.send({ $case: "open", value: open });
   }
 
   #receive(message: FromDriver): void {
@@ -179,7 +204,7 @@ export class LlmDriver implements PlanRunner {
       this.#becameReady(msg.value);
     } else if (msg?.$case === "fault") {
       this.#fault = msg.value.message;
-      this.#log.error({ fault: this.#fault }, "driver fault");
+      this.#log.error({ model: this.#options.model, fault: this.#fault }, "driver fault");
     }
   }
 
@@ -187,76 +212,87 @@ export class LlmDriver implements PlanRunner {
     this.#cancelWatch();
     this.#engine ??= ready;
     if (!sameEngine(this.#engine, ready)) {
-      const message = `the LLM driver came back with another engine (${ready.engineDigest}); start the daemon again`;
+      const message = `${this.#name} came back with another engine (${ready.engineDigest}); start the daemon again`;
       this.#giveUp(new ContixError("EXDEV", message));
-      this.#child?.kill("SIGKILL");
+      this.#process?.kill();
       return;
     }
     this.#ready = ready;
-    this.#log.info({ driver: ready.driver, model: ready.model, pid: this.osPid }, "driver ready");
+    const { model } = this.#options;
+    this.#log.info({ driver: ready.driver, model, pid: this.osPid }, "driver ready");
     for (const request of this.#texts.forNewDriver()) {
-      this.#send({ msg: { $case: "text", value: request } });
+      this.#process?.send({ $case: "text", value: request });
     }
-    this.#onFirstReady?.resolve(ready);
-    this.#onFirstReady = undefined;
-    this.#onUp();
+    this.#started.resolve(ready);
+    this.#up.resolve();
     this.wake();
+    this.onState();
   }
 
-  #died(child: ChildProcess, how: string): void {
-    if (this.#child !== child) return;
-    this.#child = undefined;
-    this.#ready = undefined;
-    this.#channel = undefined;
-    this.#activePlan = 0n;
+  #ended(how: string, killed: boolean): void {
+    const asked = this.#ending;
+    this.#process = undefined;
+    this.#ending = false;
     this.#cancelWatch();
-    if (this.#stopping || this.#failed) return;
+    this.#unready();
+    this.#gone.resolve();
+    if (asked && this.#wanted) this.#spawn();
+    if (asked || this.#failed) return;
     const reason = this.#fault === "" ? how : `${how}: ${this.#fault}`;
-    this.#log.error({ reason }, "driver died");
-    this.#results.lost();
-    if (this.#onFirstReady) {
-      this.#giveUp(new ContixError("EIO", `the LLM driver did not start: ${reason}`));
+    this.#log.error({ model: this.#options.model, reason }, "driver died");
+    // One that never was ready and was not killed will not be ready next time either.
+    if (!this.#engine && (!killed || this.#fault !== "")) {
+      this.#refuseStart(reason);
       return;
     }
     this.#restart(reason);
   }
 
+  #refuseStart(reason: string): void {
+    this.#wanted = false;
+    this.#started.reject(new ContixError("EIO", `${this.#name} did not start: ${reason}`));
+    this.onState();
+  }
+
   #restart(reason: string): void {
-    const now = this.#clock.now();
-    const { restartLimit, restartWindowUs } = this.#options;
-    this.#deaths = [...this.#deaths.filter((at) => now - at < restartWindowUs), now];
-    if (this.#deaths.length > restartLimit) {
-      const times = `${this.#deaths.length} times in ${restartWindowUs / 1e6} s`;
-      const message = `the LLM driver died ${times}, last: ${reason}`;
+    const delayUs = this.#deaths.next(this.#clock.now());
+    if (delayUs === undefined) {
+      const times = `${this.#deaths.count} times in ${this.#options.restartWindowUs / 1e6} s`;
+      const message = `${this.#name} died ${times}, last: ${reason}`;
       this.#giveUp(new ContixError("EIO", message, { retryAfterUs: GIVEN_UP_US }));
       this.#clock.after(GIVEN_UP_US, () => this.#tryAgain());
       return;
     }
     this.#restarts++;
-    // At once after a first death, then ever later: 0, 200, 400, 800 ms ...
-    const tries = this.#deaths.length - 1;
-    const delayUs = tries === 0 ? 0 : 100_000 * 2 ** tries;
-    this.#clock.after(delayUs, () => {
-      if (!this.#stopping) this.#spawn();
-    });
+    this.#cancelRestart = this.#clock.after(delayUs, () => this.#spawn());
+    this.onState();
   }
 
   /** What killed the driver may be over: calls are admitted again, and find out. */
   #tryAgain(): void {
-    if (this.#stopping) return;
+    if (this.#closed) return;
     this.#failed = undefined;
-    this.#deaths = [];
-    this.#spawn();
+    this.#deaths.forget();
+    if (this.#wanted) this.#spawn();
+    this.onState();
   }
 
   #giveUp(error: ContixError): void {
     this.#failed = error;
     this.#log.error({ err: error.message }, "driver given up");
     this.#texts.failAll(error);
-    this.#onFirstReady?.reject(error);
-    this.#onFirstReady = undefined;
-    this.#onUp();
+    this.#started.reject(error);
+    this.#up.resolve();
     this.wake();
+    this.onState();
+  }
+
+  /** It serves no more, and what was in its slots is lost. */
+  #unready(): void {
+    if (!this.#ready) return;
+    this.#ready = undefined;
+    this.#activePlan = 0n;
+    this.#results.lost();
   }
 
   /** Kills the driver unless it says something within `us`. */
@@ -264,13 +300,9 @@ export class LlmDriver implements PlanRunner {
     this.#cancelWatch();
     this.#cancelWatch = this.#clock.after(us, () => {
       this.#fault = `it said nothing for ${us / 1e6} s`;
-      this.#log.error({}, "driver hangs; killing it");
-      this.#child?.kill("SIGKILL");
+      this.#log.error({ model: this.#options.model }, "driver hangs; killing it");
+      this.#process?.kill();
     });
-  }
-
-  #send(message: ToDriver): void {
-    this.#channel?.send(message);
   }
 }
 

@@ -25,7 +25,15 @@ export type JournalRecord =
   | { type: "proc.exited"; pid: bigint; code: number; cause: string; at: number }
   | { type: "proc.reaped"; pid: bigint }
   // ---- contexts ----
-  | { type: "ctx.created"; cid: bigint; owner: bigint; handle: number }
+  | {
+      type: "ctx.created";
+      cid: bigint;
+      owner: bigint;
+      handle: number;
+      /** Its model, and the engine digest within which law 2 holds for it. */
+      model: string;
+      engine: string;
+    }
   | { type: "ctx.given"; cid: bigint; tokens: readonly number[]; tail: Tail }
   | { type: "ctx.generated"; cid: bigint; tokens: readonly number[] }
   | { type: "ctx.tail"; cid: bigint; tail: Tail }

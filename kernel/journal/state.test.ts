@@ -36,7 +36,10 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
     at: fc.nat(),
   }),
   fc.record({ type: type("proc.reaped"), pid }),
-  fc.record({ type: type("ctx.created"), cid, owner: pid, handle: fc.nat(3) }),
+  fc.record({
+    ...{ type: type("ctx.created"), cid, owner: pid, handle: fc.nat(3) },
+    ...{ model: fc.constant("m"), engine: fc.constant("e") },
+  }),
   fc.record({ type: type("ctx.given"), cid, tokens, tail }),
   fc.record({ type: type("ctx.generated"), cid, tokens }),
   fc.record({ type: type("ctx.closed"), cid }),

@@ -47,6 +47,8 @@ export interface ContextState {
   readonly cid: bigint;
   readonly owner: bigint;
   readonly handle: number;
+  readonly model: string;
+  readonly engine: string;
   readonly tokens: number[];
   /** Alternating classes: two neighbours never have the same. */
   readonly runs: Run[];
@@ -145,6 +147,8 @@ function applyContext(state: State, record: JournalRecord): void {
       cid: record.cid,
       owner: record.owner,
       handle: record.handle,
+      model: record.model,
+      engine: record.engine,
       tokens: [],
       runs: [],
       tail: "empty",

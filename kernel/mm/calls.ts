@@ -5,11 +5,14 @@ import type { Call } from "../call.js";
 import { makeId } from "../ids.js";
 import type { Context } from "../journal/journal.js";
 import { type Kernel, NODE } from "../kernel.js";
-import { checkModel } from "../sys.js";
 import { checkWindow, tokenizeInput } from "./input.js";
 
-export function create(kernel: Kernel, call: Call): void {
-  checkModel(kernel, argumentsOf(call, "ctxCreate").model);
+export async function create(kernel: Kernel, call: Call): Promise<void> {
+  const model = await kernel.engines.find(argumentsOf(call, "ctxCreate").model);
+  using _ = model.hold();
+  // One that has run is not started before there is something to do.
+  const engine = model.engine ?? (await model.upFor(call));
+  call.check();
   const limit = kernel.config.limits.contextsPerProcess;
   if (call.process.handles.size >= limit) {
     throw new ContixError("EDQUOT", `this process holds ${limit} contexts, its limit; close one`);
@@ -17,8 +20,11 @@ export function create(kernel: Kernel, call: Call): void {
   const cid = nextCid(kernel);
   const handle = call.process.nextHandle;
   const owner = call.process.pid;
-  call.done({ $case: "ctxCreate", value: { handle, cid, window: kernel.engine.slotTokens } }, [
-    { type: "ctx.created", cid, owner, handle },
+  const { engineDigest, slotTokens } = engine.ready;
+  const value = { handle, cid, window: slotTokens, model: model.name };
+  const belongs = { model: model.name, engine: engineDigest };
+  call.done({ $case: "ctxCreate", value }, [
+    { type: "ctx.created", cid, owner, handle, ...belongs },
   ]);
 }
 
@@ -26,12 +32,15 @@ export async function append(kernel: Kernel, call: Call): Promise<void> {
   const context = theContext(call);
   const { input } = argumentsOf(call, "ctxAppend");
   using _ = lockContext(kernel, context);
-  const { tokens, tail } = await tokenizeInput(kernel, context, input);
+  const model = kernel.engines.modelOf(context);
+  using _held = model.hold();
+  const engine = await model.upFor(call);
+  const { tokens, tail } = await tokenizeInput(engine, context, input);
   call.check();
   if (tokens.length === 0) {
     throw new ContixError("EINVAL", "there is nothing to append", { argument: "input" });
   }
-  checkWindow(kernel, context, tokens.length);
+  checkWindow(engine, context, tokens.length);
   const length = context.tokens.length + tokens.length;
   kernel.accounts.of(call.process.pid).tokensIn += tokens.length;
   const value = { appended: tokens.length, length };
@@ -45,7 +54,8 @@ export function stat(kernel: Kernel, call: Call): void {
   context.runs.forEach((run, i) => {
     if (run.given) given += (context.runs[i + 1]?.start ?? length) - run.start;
   });
-  const slot = kernel.placer.table.of(context.cid);
+  const { placer, ready } = kernel.engines.of(context);
+  const slot = placer.table.of(context.cid);
   call.done({
     $case: "ctxStat",
     value: {
@@ -55,7 +65,8 @@ export function stat(kernel: Kernel, call: Call): void {
       generated: length - given,
       resident: slot?.resident ?? 0,
       slot: slot?.index ?? -1,
-      window: kernel.engine.slotTokens,
+      window: ready.slotTokens,
+      model: context.model,
     },
   });
 }
@@ -63,7 +74,7 @@ export function stat(kernel: Kernel, call: Call): void {
 export function close(kernel: Kernel, call: Call): void {
   const context = theContext(call);
   using _ = lockContext(kernel, context);
-  kernel.placer.dropContext(context.cid);
+  kernel.engines.drop(context);
   call.done({ $case: "ctxClose", value: {} }, [{ type: "ctx.closed", cid: context.cid }]);
 }
 

@@ -5,9 +5,9 @@
 import { ContixError } from "../../proto/errno.js";
 import { ChatTail, type TextRequest } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { CtxAppendCall } from "../../proto/gen/contix/v1/calls.js";
+import type { Engine } from "../engines/engine.js";
 import type { Context } from "../journal/journal.js";
 import type { Tail } from "../journal/records.js";
-import type { Kernel } from "../kernel.js";
 
 /** Text, messages or tokens, as the ABI carries them. */
 export type Input =
@@ -22,41 +22,41 @@ export interface Tokenized {
 
 /** The tokens that `input` adds to `context`, and what then stands at its end. EINVAL. */
 export async function tokenizeInput(
-  kernel: Kernel,
+  engine: Engine,
   context: Context,
   input: Input,
 ): Promise<Tokenized> {
   if (!input) return { tokens: [], tail: context.tail };
   if (input.$case === "tokens") {
-    checkIds(input.value.ids, kernel.engine.vocab);
+    checkIds(input.value.ids, engine.ready.vocab);
     return { tokens: input.value.ids, tail: "text" };
   }
   if (input.$case === "chat") {
-    checkMessages(kernel, input.value.messages);
+    checkMessages(engine, input.value.messages);
     checkTextFits(
-      kernel,
+      engine,
       input.value.messages.reduce((sum, { content }) => sum + content.length, 0),
     );
-    const tokens = await chatTokens(kernel, context, input.value.messages, false);
+    const tokens = await chatTokens(engine, context, input.value.messages, false);
     return { tokens, tail: "closed" };
   }
   const start = context.tail === "empty";
   if (input.value === "") return { tokens: [], tail: context.tail };
-  checkTextFits(kernel, input.value.length);
+  checkTextFits(engine, input.value.length);
   const what = { $case: "encode" as const, value: { text: input.value, special: false, start } };
-  return { tokens: await kernel.driver.text(what), tail: "text" };
+  return { tokens: await engine.driver.text(what), tail: "text" };
 }
 
 /** The tokens that open the assistant's turn after `messages`. */
 export function chatTokens(
-  kernel: Kernel,
+  engine: Engine,
   context: Pick<Context, "tokens" | "tail">,
   messages: { role: string; content: string }[],
   generationPrompt: boolean,
 ): Promise<number[]> {
   const lastToken = context.tokens.at(-1) ?? 0;
   const value = { messages, tail: chatTail(context.tail), generationPrompt, lastToken };
-  return kernel.driver.text({ $case: "chat", value } satisfies TextRequest["what"]);
+  return engine.driver.text({ $case: "chat", value } satisfies TextRequest["what"]);
 }
 
 function chatTail(tail: Tail): ChatTail {
@@ -77,11 +77,11 @@ function checkIds(ids: readonly number[], vocab: number): void {
   }
 }
 
-function checkMessages(kernel: Kernel, messages: readonly { role: string }[]): void {
-  if (!kernel.engine.chat) {
+function checkMessages(engine: Engine, messages: readonly { role: string }[]): void {
+  if (!engine.ready.chat) {
     throw new ContixError(
       "EINVAL",
-      `the model ${kernel.engine.model} has no chat template; use a prompt`,
+      `the model ${engine.model} has no chat template; use a prompt`,
       {
         argument: "chat",
       },
@@ -101,16 +101,16 @@ function checkMessages(kernel: Kernel, messages: readonly { role: string }[]): v
 /** No token stands for more characters than this: a longer text need not be tokenized to be refused. */
 const TOKEN_CHARACTERS = 256;
 
-function checkTextFits(kernel: Kernel, characters: number): void {
-  const window = kernel.engine.slotTokens;
+function checkTextFits(engine: Engine, characters: number): void {
+  const window = engine.ready.slotTokens;
   if (characters <= window * TOKEN_CHARACTERS) return;
   const what = `a text of ${characters} characters is over the window, which holds ${window} tokens`;
   throw new ContixError("ENOMEM", what, { argument: "input" });
 }
 
 /** ENOMEM, with both numbers, when `tokens` more would leave no room for an answer. */
-export function checkWindow(kernel: Kernel, context: Context, tokens: number): void {
-  const window = kernel.engine.slotTokens;
+export function checkWindow(engine: Engine, context: Context, tokens: number): void {
+  const window = engine.ready.slotTokens;
   const length = context.tokens.length + tokens;
   if (length + 1 > window) {
     const what = `${length} tokens are over the window: it holds ${window}, with at least one for the answer`;

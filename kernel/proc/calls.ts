@@ -5,9 +5,11 @@ import type { ProcInfo } from "../../proto/gen/contix/v1/calls.js";
 import { argumentsOf, inRange } from "../args.js";
 import type { Call } from "../call.js";
 import { useProcess } from "../cap/handles.js";
+import type { Engine } from "../engines/engine.js";
 import { showId } from "../ids.js";
 import type { Process } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
+import type { Burst } from "../sched/burst.js";
 import { startOsProcess } from "./os-process.js";
 
 const NICE = { min: -20, max: 19 };
@@ -95,26 +97,40 @@ export function nice(kernel: Kernel, call: Call): void {
   const target = useProcess(kernel.journal.state, call.process, args.pid, showId(args.pid));
   const { pid } = target;
   call.done({ $case: "nice", value: {} }, [{ type: "proc.niced", pid, nice: value }]);
-  kernel.sched.renice(pid, value);
+  for (const { sched } of kernel.engines.running) sched.renice(pid, value);
 }
 
 export function ps(kernel: Kernel, call: Call): void {
   const { all } = argumentsOf(call, "ps");
   const { principal } = call.process;
   const procs: ProcInfo[] = [];
+  const models = modelsByOwner(kernel);
   for (const process of kernel.journal.state.processes.values()) {
     if (process.exit && !all) continue;
     if (principal !== "admin" && process.principal !== principal) continue;
-    procs.push(describe(kernel, process));
+    procs.push(describe(kernel, process, models.get(process.pid) ?? new Set()));
   }
   call.done({ $case: "ps", value: { procs } });
 }
 
-function describe(kernel: Kernel, process: Process): ProcInfo {
+/** The models of each process's contexts. */
+function modelsByOwner(kernel: Kernel): Map<bigint, Set<string>> {
+  const out = new Map<bigint, Set<string>>();
+  for (const { owner, model } of kernel.journal.state.contexts.values()) {
+    out.set(owner, (out.get(owner) ?? new Set()).add(model));
+  }
+  return out;
+}
+
+function describe(kernel: Kernel, process: Process, models: ReadonlySet<string>): ProcInfo {
   const { procs, accounts, clock } = kernel;
   const { pid } = process;
   const account = accounts.of(pid);
   const until = process.exit?.at ?? clock.now();
+  // The books have what is over; what still waits or runs is added as it stands.
+  const live = kernel.engines.running.map(({ sched }) => sched.timesOf(pid, clock.now()));
+  const queuedUs = live.reduce((sum, times) => sum + times.queuedUs, account.queuedUs);
+  const servedUs = live.reduce((sum, times) => sum + times.servedUs, account.servedUs);
   return {
     pid,
     parent: process.parent,
@@ -128,32 +144,41 @@ function describe(kernel: Kernel, process: Process): ProcInfo {
     tokensIn: BigInt(account.tokensIn),
     tokensOut: BigInt(account.tokensOut),
     syscalls: BigInt(account.syscalls),
-    queuedUs: BigInt(account.queuedUs),
-    servedUs: BigInt(account.servedUs),
+    queuedUs: BigInt(queuedUs),
+    servedUs: BigInt(servedUs),
     ageUs: BigInt(until - process.createdAt),
     log: process.log,
     contexts: process.handles.size,
     mail: process.mailbox.length,
+    models: [...models],
   };
 }
 
 function stateOf(kernel: Kernel, process: Process): { state: string; waitingOn: string } {
-  const { trap, sched } = kernel;
+  const { trap, procs } = kernel;
   const { pid } = process;
   if (process.exit) return { state: "zombie", waitingOn: process.exit.cause };
-  if (sched.running.some((burst) => burst.spec.pid === pid))
-    return { state: "running", waitingOn: "" };
+  if (runningBurst(kernel, pid)) return { state: "running", waitingOn: "" };
   const waits = [...trap.inFlight(pid)].map((call) => call.waitingOn).filter((what) => what !== "");
   if (waits.includes("slot")) return { state: "ready", waitingOn: "slot" };
   if (waits[0] !== undefined) return { state: "blocked", waitingOn: waits[0] };
-  if (!trap.isAttached(pid))
-    return { state: process.run === 0 ? "new" : "detached", waitingOn: "" };
+  if (!trap.isAttached(pid) && process.run > 0) return { state: "detached", waitingOn: "" };
+  // A program that knows no SDK never attaches: it works by itself once its OS process is there.
+  if (process.run === 0 && procs.osPid(pid) === 0) return { state: "new", waitingOn: "" };
   return { state: "ready", waitingOn: "" };
 }
 
 function slotOf(kernel: Kernel, pid: bigint): number {
-  const burst = kernel.sched.running.find((b) => b.spec.pid === pid);
-  return burst ? kernel.placer.slotOf(burst) : -1;
+  const running = runningBurst(kernel, pid);
+  return running ? running.engine.placer.slotOf(running.burst) : -1;
+}
+
+function runningBurst(kernel: Kernel, pid: bigint): { engine: Engine; burst: Burst } | undefined {
+  for (const engine of kernel.engines.running) {
+    const burst = engine.sched.running.find(({ spec }) => spec.pid === pid);
+    if (burst) return { engine, burst };
+  }
+  return undefined;
 }
 
 /** The file name of what runs: of the script, when an interpreter runs one. */

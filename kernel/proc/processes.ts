@@ -143,7 +143,7 @@ export class Processes {
 
   /** The process is over: its calls, contexts and children's ties end with it. */
   exited(pid: bigint, code: number, cause: string): void {
-    const { journal, trap, placer, clock, log } = this.#kernel;
+    const { journal, trap, engines, clock, log } = this.#kernel;
     this.#os.delete(pid);
     const process = this.get(pid);
     if (!process || process.exit) return;
@@ -153,7 +153,7 @@ export class Processes {
     const records = [];
     for (const context of journal.state.contexts.values()) {
       if (context.owner !== pid) continue;
-      placer.dropContext(context.cid);
+      engines.drop(context);
       records.push({ type: "ctx.closed" as const, cid: context.cid });
     }
     journal.append(...records, { type: "proc.exited", pid, code, cause, at: clock.now() });

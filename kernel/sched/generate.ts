@@ -5,22 +5,24 @@ import type { Usage } from "../../proto/gen/contix/v1/kernel.js";
 import { argumentsOf, inRange, notEmpty } from "../args.js";
 import { type Call, NO_USAGE } from "../call.js";
 import { u64 } from "../clock.js";
+import type { Engine } from "../engines/engine.js";
+import type { ServedModel } from "../engines/served-model.js";
 import type { Context } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
 import { lockContext, nextCid } from "../mm/calls.js";
 import { chatTokens, checkWindow, type Tokenized, tokenizeInput } from "../mm/input.js";
 import type { Account } from "../proc/accounts.js";
-import { checkModel } from "../sys.js";
 import type { Burst, BurstEnd, BurstListener, BurstSpec, SamplingSpec } from "./burst.js";
 
 export async function generate(kernel: Kernel, call: Call): Promise<void> {
   const args = argumentsOf(call, "generate");
-  checkModel(kernel, args.model);
   const sampling = checkSampling(kernel, args.sampling);
   checkStops(kernel, args.stop);
-  kernel.admission.enter(call.process.pid);
-  const generation = new Generation(kernel, call, args);
+  const model = await modelFor(kernel, call, args.model);
+  call.check();
+  model.admission.enter(call.process.pid);
+  const generation = new Generation(kernel, call, args, model);
   try {
     await generation.start(sampling);
   } catch (error) {
@@ -29,11 +31,27 @@ export async function generate(kernel: Kernel, call: Call): Promise<void> {
   }
 }
 
+/** The context's model, or, without one, the model of that name. EXDEV when both are given and differ. */
+async function modelFor(kernel: Kernel, call: Call, name: string): Promise<ServedModel> {
+  const { engines } = kernel;
+  if (!call.context) return engines.find(name);
+  const own = engines.modelOf(call.context);
+  if (name !== "" && (await engines.find(name)) !== own) {
+    const message = `the context belongs to ${own.name}; ${name} can not go on with it`;
+    throw new ContixError("EXDEV", message, { argument: "model" });
+  }
+  return own;
+}
+
 /** One generation: the listener of its burst, and the writer of its chunks and reply. */
 class Generation implements BurstListener {
   readonly #kernel: Kernel;
   readonly #call: Call;
   readonly #args: GenerateCall;
+  readonly #model: ServedModel;
+  /** Its model's driver runs, or is to run, until this is given back. */
+  readonly #hold: Disposable;
+  #engine: Engine | undefined;
   #context: Context | undefined;
   #lock: Disposable | undefined;
   #burst: Burst | undefined;
@@ -47,10 +65,12 @@ class Generation implements BurstListener {
   #attached = true;
   #left = false;
 
-  constructor(kernel: Kernel, call: Call, args: GenerateCall) {
+  constructor(kernel: Kernel, call: Call, args: GenerateCall, model: ServedModel) {
     this.#kernel = kernel;
     this.#call = call;
     this.#args = args;
+    this.#model = model;
+    this.#hold = model.hold();
     this.#credit = args.stream ? call.syscall.credit : Number.POSITIVE_INFINITY;
     call.onEnd((error) => this.#stop(error));
     call.onCredit((n) => this.#give(n));
@@ -58,19 +78,24 @@ class Generation implements BurstListener {
   }
 
   async start(sampling: Omit<SamplingSpec, "seed"> & { seed: bigint }): Promise<void> {
-    const { journal, clock, driver } = this.#kernel;
+    const { journal, clock } = this.#kernel;
     const call = this.#call;
-    const context = this.#openContext();
-    const input = await this.#tokenize(context);
+    if (call.context) this.#lockContext(call.context);
+    const askedAt = clock.now();
+    const engine = await this.#model.upFor(call);
+    const waitedUs = clock.now() - askedAt;
+    this.#engine = engine;
+    const context = call.context ?? this.#openContext(engine);
+    const input = await this.#tokenize(engine, context);
     call.check();
-    if (driver.failure) throw driver.failure;
+    if (engine.driver.failure) throw engine.driver.failure;
     // Nothing can fail from here on: a call that failed has left the context as it was.
     if (input.tokens.length > 0) {
       this.#account().tokensIn += input.tokens.length;
       journal.append({ type: "ctx.given", cid: context.cid, ...input });
     }
     const genStart = context.tokens.length;
-    const room = this.#kernel.engine.slotTokens - genStart;
+    const room = engine.ready.slotTokens - genStart;
     const { pid } = call.process;
     const spec: BurstSpec = {
       pid,
@@ -90,11 +115,12 @@ class Generation implements BurstListener {
       cid: context.cid,
       genStart,
       seed: sampling.seed,
-      engine: this.#kernel.engine.engineDigest,
+      engine: engine.ready.engineDigest,
       call: GenerateCall.encode(this.#args).finish(),
     });
     const now = clock.now();
-    this.#burst = this.#kernel.sched.enqueue(spec, this, call.process.nice, call.arrivedAt, now);
+    this.#burst = engine.sched.enqueue(spec, this, call.process.nice, call.arrivedAt, now);
+    this.#burst.queuedUs += waitedUs;
     call.waitingOn = "slot";
     this.#regulate();
   }
@@ -128,32 +154,35 @@ class Generation implements BurstListener {
     this.#call.done({ $case: "generate", value }, effects, usage);
   }
 
-  #openContext(): Context {
+  #openContext({ model, ready }: Engine): Context {
     const { journal } = this.#kernel;
-    if (this.#call.context) {
-      this.#context = this.#call.context;
-    } else {
-      const cid = nextCid(this.#kernel);
-      journal.append({ type: "ctx.created", cid, owner: this.#call.process.pid, handle: 0 });
-      this.#context = journal.state.contexts.get(cid);
-    }
-    if (!this.#context) throw new ContixError("EIO", "a context vanished");
-    this.#lock = lockContext(this.#kernel, this.#context);
-    return this.#context;
+    const cid = nextCid(this.#kernel);
+    const owner = this.#call.process.pid;
+    const engine = ready.engineDigest;
+    journal.append({ type: "ctx.created", cid, owner, handle: 0, model, engine });
+    const context = journal.state.contexts.get(cid);
+    if (!context) throw new ContixError("EIO", "a context vanished");
+    this.#lockContext(context);
+    return context;
+  }
+
+  #lockContext(context: Context): void {
+    this.#lock = lockContext(this.#kernel, context);
+    this.#context = context;
   }
 
   /** What the call gives to the context: its input, and the assistant's turn opened after whole chat turns. */
-  async #tokenize(context: Context): Promise<Tokenized> {
-    const input = await tokenizeInput(this.#kernel, context, this.#args.input);
-    checkWindow(this.#kernel, context, input.tokens.length);
+  async #tokenize(engine: Engine, context: Context): Promise<Tokenized> {
+    const input = await tokenizeInput(engine, context, this.#args.input);
+    checkWindow(engine, context, input.tokens.length);
     if (context.tokens.length + input.tokens.length === 0) {
       throw new ContixError("EINVAL", "the prompt is empty", { argument: "prompt" });
     }
-    if (input.tail !== "closed" || !this.#kernel.engine.chat) return input;
+    if (input.tail !== "closed" || !engine.ready.chat) return input;
     this.#call.check();
-    const opening = await chatTokens(this.#kernel, { tokens: [], tail: "closed" }, [], true);
+    const opening = await chatTokens(engine, { tokens: [], tail: "closed" }, [], true);
     const tokens = [...input.tokens, ...opening];
-    checkWindow(this.#kernel, context, tokens.length);
+    checkWindow(engine, context, tokens.length);
     return { tokens, tail: "assistant" };
   }
 
@@ -166,18 +195,18 @@ class Generation implements BurstListener {
   #leave(): JournalRecord[] {
     if (this.#left) return [];
     this.#left = true;
-    const { sched, placer, admission, clock } = this.#kernel;
     if (this.#burst) {
-      placer.release(this.#burst);
-      sched.remove(this.#burst, clock.now());
+      this.#engine?.placer.release(this.#burst);
+      this.#engine?.sched.remove(this.#burst, this.#kernel.clock.now());
       this.#bookTime(this.#burst);
     }
     this.#lock?.[Symbol.dispose]();
-    admission.leave(this.#call.process.pid, this.#burst?.servedUs);
+    this.#hold[Symbol.dispose]();
+    this.#model.admission.leave(this.#call.process.pid, this.#burst?.servedUs);
     const context = this.#context;
     if (!context || this.#call.context) return [];
     // The context of a call without a handle ends with the call.
-    placer.dropContext(context.cid);
+    this.#kernel.engines.drop(context);
     return [{ type: "ctx.closed", cid: context.cid }];
   }
 
@@ -215,11 +244,11 @@ class Generation implements BurstListener {
 
   /** A burst competes for a slot only while somebody can take what it makes. */
   #regulate(): void {
-    const { sched, clock } = this.#kernel;
     if (!this.#burst) return;
+    const now = this.#kernel.clock.now();
     const able = this.#attached && this.#credit > 0;
-    if (able) sched.resume(this.#burst, clock.now());
-    else sched.pause(this.#burst, clock.now());
+    if (able) this.#engine?.sched.resume(this.#burst, now);
+    else this.#engine?.sched.pause(this.#burst, now);
     this.#call.waitingOn = able ? "slot" : "credit";
   }
 

@@ -50,6 +50,17 @@ export class Scheduler {
     return this.#bursts.values();
   }
 
+  /** What the bursts of a process that are not over have waited and been served until now. */
+  timesOf(pid: bigint, now: number): { queuedUs: number; servedUs: number } {
+    const sum = { queuedUs: 0, servedUs: 0 };
+    for (const burst of this.#bursts.values()) {
+      if (burst.spec.pid !== pid) continue;
+      sum.queuedUs += burst.queuedUs + (burst.state === "ready" ? now - burst.readySince : 0);
+      sum.servedUs += burst.servedUs + (burst.state === "running" ? now - burst.switchedInAt : 0);
+    }
+    return sum;
+  }
+
   /** Admits a burst. Whoever admits bounds the queue (mm/admission). */
   enqueue(
     spec: BurstSpec,

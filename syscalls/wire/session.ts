@@ -105,6 +105,8 @@ export class Session {
   async close(): Promise<void> {
     if (this.#over !== undefined) return;
     const link = this.#link;
+    // The kernel takes an end with calls under way for a broken stream, and waits for us.
+    for (const pending of this.#pending.values()) link?.send(pending.cancelFrame);
     this.#end("the connection was closed");
     await link?.close(GOODBYE_MS);
   }

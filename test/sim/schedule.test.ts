@@ -85,7 +85,8 @@ class Machine implements AsyncDisposable {
 
   openContext(): bigint {
     const cid = ++this.#cids;
-    this.journal.append({ type: "ctx.created", cid, owner: 1n, handle: 0 });
+    const belongs = { model: "hash", engine: "hash" };
+    this.journal.append({ type: "ctx.created", cid, owner: 1n, handle: 0, ...belongs });
     return cid;
   }
 

@@ -1,0 +1,147 @@
+/**
+ * The model library as the kernel asks for it: what a name means, how its driver is
+ * started, and the memory that it takes. The kernel gets it at boot (law 1).
+ */
+import { spawn } from "node:child_process";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Config, DEFAULT_MODEL } from "../kernel/config.js";
+import type { DriverSpec, ModelFacts, ModelLibrary } from "../kernel/engines/library.js";
+import { ContixError, isErrno } from "../proto/errno.js";
+
+/** The model of the fake driver: there is always one, and it needs no library. */
+export const FAKE = "fake";
+/** What a driver takes beside its model: Node, the runtime, the buffers of a step. */
+const DRIVER_BYTES = { onnxruntime: 192 << 20, fake: 64 << 20 };
+const KV_BYTES: Readonly<Record<string, number>> = { fp32: 4, int8: 1 };
+
+/** What the program prepare.ts says, as one line of JSON. */
+export type Prepared =
+  | { readonly dir: string }
+  | { readonly code: string; readonly message: string };
+
+export interface ServedModels extends ModelLibrary {
+  /**
+   * From now on the daemon serves: a model that must be compiled is compiled by a
+   * process of its own, so that nobody waits for that but who asked for the model.
+   */
+  serving(): void;
+}
+
+export function servedModels(config: Config): ServedModels {
+  return config.driver === "fake" ? fakeModels(config) : libraryModels(config);
+}
+
+/** Every model that is configured is made up, and there are no others. */
+function fakeModels({ model, preload }: Config): ServedModels {
+  const first = model === DEFAULT_MODEL ? FAKE : model;
+  const names = [...new Set([first, ...preload])];
+  return {
+    list: async () => names.map(fakeFacts),
+    async resolve(name) {
+      if (names.includes(name)) return name;
+      // An agent that names the usual model runs in tests too.
+      if (name === model || name === FAKE) return first;
+      const message = `no model is named "${name}": with the fake driver there are ${names.join(", ")}`;
+      throw new ContixError("EMODEL", message, { argument: "model" });
+    },
+    prepare: async (name) => fakeDriver(name),
+    serving() {},
+  };
+}
+
+/** The models of the library, and beside them the fake one. */
+function libraryModels(config: Config): ServedModels {
+  let compile = compileHere;
+  return {
+    async list() {
+      const library = await openLibrary();
+      const { TINY } = await import("../servers/llm/models/tiny.js");
+      const facts = (await library.list()).map(({ name, versions }) => ({
+        ...UNKNOWN,
+        name,
+        license: versions[0]?.license ?? "",
+      }));
+      return [...facts, { ...UNKNOWN, name: TINY }, fakeFacts(FAKE)];
+    },
+    async resolve(name) {
+      const { TINY } = await import("../servers/llm/models/tiny.js");
+      if (name === TINY || name === FAKE) return name;
+      const { manifest, version } = await (await openLibrary()).resolve(name);
+      // A name alone means its newest version; another version is another model.
+      const newest = manifest.versions[0]?.digest === version.digest;
+      return newest ? manifest.name : `${manifest.name}@${version.digest.slice(0, 16)}`;
+    },
+    async prepare(name) {
+      if (name === FAKE) return fakeDriver(name);
+      const model = await compile(name);
+      const memory = DRIVER_BYTES.onnxruntime + (await modelBytes(model, config));
+      return { command: driver("main.js"), model, memory };
+    },
+    serving() {
+      compile = compileApart;
+    },
+  };
+}
+
+const UNKNOWN: ModelFacts = {
+  name: "",
+  digest: "",
+  window: 0,
+  vocab: 0,
+  chat: false,
+  license: "",
+};
+
+function fakeFacts(name: string): ModelFacts {
+  return { ...UNKNOWN, name, chat: true };
+}
+
+function fakeDriver(name: string): DriverSpec {
+  return { command: driver("fake/main.js"), model: name, memory: DRIVER_BYTES.fake };
+}
+
+function driver(entry: string): string[] {
+  return [process.execPath, fileURLToPath(new URL(`../servers/llm/${entry}`, import.meta.url))];
+}
+
+/** Loaded when it is needed: the fake driver needs none of it. */
+async function openLibrary() {
+  return (await import("../servers/llm/models/library.js")).openLibrary();
+}
+
+/** The compiled model's directory, which is made when it is not there. */
+export async function compileHere(name: string): Promise<string> {
+  return (await openLibrary()).compiled(name, { recipe: "q8" });
+}
+
+/** The same in a process of its own, which ends with this one. */
+async function compileApart(name: string): Promise<string> {
+  const program = fileURLToPath(new URL("./prepare.js", import.meta.url));
+  const child = spawn(process.execPath, [program, name], { stdio: ["pipe", "pipe", "inherit"] });
+  let said = "";
+  child.stdout.on("data", (bytes) => {
+    said += bytes;
+  });
+  const how = await new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+  if (said === "") throw new ContixError("EIO", `the model ${name} was not compiled: ${how}`);
+  const prepared: Prepared = JSON.parse(said);
+  if ("dir" in prepared) return prepared.dir;
+  const { code, message } = prepared;
+  throw new ContixError(isErrno(code) ? code : "EIO", message, { argument: "model" });
+}
+
+/** Bytes of a compiled model: its files, and the KV of every slot. */
+async function modelBytes(dir: string, { slots, slotTokens }: Config): Promise<number> {
+  const { COMPILED_FILES, readCompiled } = await import("../servers/llm/models/compiled.js");
+  const { layers, kvHeads, headDim, kv, window } = await readCompiled(dir);
+  const files = [COMPILED_FILES.graph, COMPILED_FILES.weights];
+  const sizes = await Promise.all(files.map(async (file) => (await stat(join(dir, file))).size));
+  const perToken = 2 * layers * kvHeads * headDim * (KV_BYTES[kv] ?? 4);
+  const kvBytes = slots * Math.min(slotTokens, window) * perToken;
+  return sizes.reduce((sum, size) => sum + size, kvBytes);
+}

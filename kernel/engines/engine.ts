@@ -1,0 +1,56 @@
+/**
+ * An engine: what serves one model. Its driver, and everything that schedules on
+ * that driver's slots. Models share nothing but the journal, so each has a loop of
+ * its own, and a driver that hangs or dies disturbs nobody else's. An engine is
+ * made when its driver first is ready, and outlives every driver process.
+ */
+import type { Ready } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { Clock } from "../clock.js";
+import type { Config } from "../config.js";
+import type { LlmDriver } from "../drivers/llm.js";
+import type { Journal } from "../journal/journal.js";
+import { Placer } from "../mm/place.js";
+import { Loop } from "../sched/loop.js";
+import type { Policy } from "../sched/policy.js";
+import { priority } from "../sched/priority.js";
+import { roundRobin } from "../sched/rr.js";
+import { Scheduler } from "../sched/scheduler.js";
+
+/** Waiting this long is worth one nice value. */
+const AGING_US = 1_000_000;
+
+export interface Engine {
+  /** The model's name. */
+  readonly model: string;
+  /** What its driver said when it first was ready. Every later one says the same. */
+  readonly ready: Ready;
+  readonly driver: LlmDriver;
+  readonly sched: Scheduler;
+  readonly placer: Placer;
+  readonly loop: Loop;
+}
+
+export interface EngineParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly journal: Journal;
+}
+
+/** Makes the parts and joins them. The loop does not run yet. */
+export function makeEngine(
+  model: string,
+  ready: Ready,
+  driver: LlmDriver,
+  { config, clock, journal }: EngineParts,
+): Engine {
+  const { slots, chunkTokens } = ready;
+  const placer = new Placer(journal.state, { slotCount: slots, chunkTokens });
+  const { quantum } = config;
+  const sched = new Scheduler({ policy: policyOf(config), slots, quantum, reviewUs: AGING_US });
+  const loop = new Loop(sched, placer, driver, journal, clock);
+  return { model, ready, driver, sched, placer, loop };
+}
+
+function policyOf({ policy, quantum }: Config): Policy {
+  return policy === "rr" ? roundRobin(quantum) : priority(quantum, AGING_US);
+}
