@@ -3,18 +3,16 @@
  * started, and the memory that it takes. The kernel gets it at boot (law 1).
  */
 import { spawn } from "node:child_process";
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Config, DEFAULT_MODEL } from "../kernel/config.js";
 import type { DriverSpec, ModelFacts, ModelLibrary } from "../kernel/engines/library.js";
 import { ContixError, isErrno } from "../proto/errno.js";
+import { driverBytes } from "./driver-memory.js";
 
 /** The model of the fake driver: there is always one, and it needs no library. */
 export const FAKE = "fake";
-/** What a driver takes beside its model: Node, the runtime, the buffers of a step. */
-const DRIVER_BYTES = { onnxruntime: 192 << 20, fake: 64 << 20 };
-const KV_BYTES: Readonly<Record<string, number>> = { fp32: 4, int8: 1 };
+/** What the fake driver takes. */
+const FAKE_BYTES = 64 << 20;
 
 /** What the program prepare.ts says, as one line of JSON. */
 export type Prepared =
@@ -76,8 +74,7 @@ function libraryModels(config: Config): ServedModels {
     async prepare(name) {
       if (name === FAKE) return fakeDriver(name);
       const model = await compile(name);
-      const memory = DRIVER_BYTES.onnxruntime + (await modelBytes(model, config));
-      return { command: driver("main.js"), model, memory };
+      return { command: driver("main.js"), model, memory: await driverBytes(model, config) };
     },
     serving() {
       compile = compileApart;
@@ -99,7 +96,7 @@ function fakeFacts(name: string): ModelFacts {
 }
 
 function fakeDriver(name: string): DriverSpec {
-  return { command: driver("fake/main.js"), model: name, memory: DRIVER_BYTES.fake };
+  return { command: driver("fake/main.js"), model: name, memory: FAKE_BYTES };
 }
 
 function driver(entry: string): string[] {
@@ -113,7 +110,7 @@ async function openLibrary() {
 
 /** The compiled model's directory, which is made when it is not there. */
 export async function compileHere(name: string): Promise<string> {
-  return (await openLibrary()).compiled(name, { recipe: "q8" });
+  return (await openLibrary()).compiled(name);
 }
 
 /** The same in a process of its own, which ends with this one. */
@@ -133,15 +130,4 @@ async function compileApart(name: string): Promise<string> {
   if ("dir" in prepared) return prepared.dir;
   const { code, message } = prepared;
   throw new ContixError(isErrno(code) ? code : "EIO", message, { argument: "model" });
-}
-
-/** Bytes of a compiled model: its files, and the KV of every slot. */
-async function modelBytes(dir: string, { slots, slotTokens }: Config): Promise<number> {
-  const { COMPILED_FILES, readCompiled } = await import("../servers/llm/models/compiled.js");
-  const { layers, kvHeads, headDim, kv, window } = await readCompiled(dir);
-  const files = [COMPILED_FILES.graph, COMPILED_FILES.weights];
-  const sizes = await Promise.all(files.map(async (file) => (await stat(join(dir, file))).size));
-  const perToken = 2 * layers * kvHeads * headDim * (KV_BYTES[kv] ?? 4);
-  const kvBytes = slots * Math.min(slotTokens, window) * perToken;
-  return sizes.reduce((sum, size) => sum + size, kvBytes);
 }
