@@ -4,18 +4,18 @@
  * a token's result depend on what enters behind it in the same run?
  */
 import { createHash } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
-import { copyFile, link, mkdir, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { ContixError } from "../../../proto/errno.js";
 import { COMPILED_FILES } from "../models/compiled.js";
 import { stageDirectory } from "../models/staging.js";
 import { ModelText } from "../text/model-text.js";
 import { CompiledExport, exportDigest, readCompiledExport } from "./compiled-export.js";
 import { ExportModel } from "./export-model.js";
-import { type ExportFacts, type ExportFile, inspectExport } from "./inspect.js";
+import { type ExportFacts, inspectExport } from "./inspect.js";
+import { digestsOf, type PlaceOptions, place, progressOver } from "./place-files.js";
 
-export interface CompileExportOptions {
+export interface CompileExportOptions extends PlaceOptions {
   readonly name: string;
   /** Which of several graphs; see inspectExport. */
   readonly graph?: string | undefined;
@@ -26,16 +26,10 @@ export interface CompileExportOptions {
   readonly weightsDigest?: string | undefined;
   /** By default what README.md says. */
   readonly license?: string | undefined;
-  /** Bytes hashed and copied, and in all. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Tokens of a block: enough that a run pays, few enough that filling one up costs little. */
 const BLOCK = 32;
-
-/** Files that are written beside the export's own. */
-const RESERVED = [COMPILED_FILES.config, COMPILED_FILES.tokenizer];
 
 /** Operators that measure a whole run to scale each value: rows depend on their neighbours. */
 const RUN_WIDE = ["DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"];
@@ -52,17 +46,15 @@ export async function compileExport(
 ): Promise<string> {
   const facts = await inspectExport(dir, options);
   const progress = await progressOver(facts.files, options);
-  const digests = new Map<string, string>();
-  if (options.weightsDigest === undefined) {
-    for (const file of facts.files) digests.set(file.name, await digestOf(file.path, progress));
-  }
+  const sealed = options.weightsDigest !== undefined;
+  const digests = sealed ? new Map<string, string>() : await digestsOf(facts.files, progress);
   const weightsDigest = options.weightsDigest ?? exportWeightsDigest(facts, digests);
   const engineDigest = exportDigest(weightsDigest);
   const target = join(parent, engineDigest);
   if (await isWhole(target)) return target;
   if (await stat(target).catch(() => undefined)) await rm(target, { recursive: true, force: true });
   await stageDirectory(target, async (staging) => {
-    for (const file of facts.files) await copy(file, staging, digests, progress);
+    for (const file of facts.files) await place(file, staging, digests.get(file.name), progress);
     const tokenizer = join(staging, COMPILED_FILES.tokenizer);
     await writeFile(tokenizer, JSON.stringify(facts.text.tokenizer));
     const identity = { name: options.name, license: options.license ?? facts.license };
@@ -143,60 +135,6 @@ async function rowsStandAlone(dir: string, window: number): Promise<boolean> {
 function probes(model: ExportModel, position: number): Promise<readonly Float32Array[]> {
   const row = { position, token: 1, wantLogits: true };
   return model.decode([0, 1].map((slot) => ({ ...row, slot })));
-}
-
-type Progress = (bytes: number) => void;
-
-/** Every byte is read twice: for its digest, and to be copied. */
-async function progressOver(
-  files: readonly ExportFile[],
-  { onProgress, signal }: CompileExportOptions,
-): Promise<Progress> {
-  const sizes = await Promise.all(files.map(async ({ path }) => (await stat(path)).size));
-  const total = 2 * sizes.reduce((sum, size) => sum + size, 0);
-  let done = 0;
-  return (bytes) => {
-    signal?.throwIfAborted();
-    done += bytes;
-    onProgress?.(Math.min(done, total), total);
-  };
-}
-
-async function digestOf(path: string, progress: Progress): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    hash.update(bytes);
-    progress(bytes.length);
-  }
-  return hash.digest("hex");
-}
-
-/**
- * Links a file that never changes (its digest is not asked for). Any other is copied (the
- * blocks are shared where the file system can), and the copy is read.
- */
-async function copy(
-  file: ExportFile,
-  staging: string,
-  digests: ReadonlyMap<string, string>,
-  progress: Progress,
-): Promise<void> {
-  if (RESERVED.some((name) => name === file.name)) {
-    throw new ContixError("EMODEL", `the export keeps weights in ${file.name}, of all names`);
-  }
-  const target = join(staging, file.name);
-  await mkdir(dirname(target), { recursive: true });
-  const digest = digests.get(file.name);
-  const linked =
-    digest === undefined &&
-    (await link(file.path, target).then(
-      () => true,
-      () => false,
-    ));
-  if (linked) return;
-  await copyFile(file.path, target, constants.COPYFILE_FICLONE);
-  if (digest === undefined || (await digestOf(target, progress)) === digest) return;
-  throw new ContixError("EMODEL", `${file.name} changed while it was read: import it again`);
 }
 
 async function isWhole(dir: string): Promise<boolean> {
