@@ -11,6 +11,7 @@ await using os = await connect();
 let ctx = await begin();
 let answering: AbortController | undefined;
 let leaving = false;
+let heard = false;
 let usage: Usage | undefined;
 
 const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: "> " });
@@ -23,11 +24,14 @@ console.log(
 terminal.prompt();
 for await (const line of terminal) {
   leaving = false;
+  heard = true;
   if (line.trim() === "/stats") await showStats();
   else if (line.trim() !== "") await answer(line);
   terminal.prompt();
 }
 console.log();
+// Without -i an agent has nothing on its stdin.
+if (!heard) console.error("chat: no input; start it with `contix run -i agents/chat.ts`");
 
 async function begin(): Promise<Context> {
   const fresh = await os.ctx.create();

@@ -20,11 +20,8 @@ if (file === undefined) {
   console.error("usage: summarize FILE");
   process.exit(2);
 }
-const text = (await readFile(file, "utf8")).trim();
-if (text === "") {
-  console.error(`summarize: ${file} is empty`);
-  process.exit(1);
-}
+const text = (await readFile(file, "utf8").catch(fail)).trim();
+if (text === "") fail(new Error(`${file} is empty`));
 
 await using os = await connect();
 const { window } = await os.llm.model();
@@ -34,6 +31,11 @@ const chunkTokens = Math.min(500, Math.floor(room / 2));
 const summaryTokens = Math.min(90, Math.floor(chunkTokens / 4));
 
 console.log(await summarize(text));
+
+function fail({ message }: Error): never {
+  console.error(`summarize: ${message}`);
+  process.exit(1);
+}
 
 async function summarize(whole: string): Promise<string> {
   const chunks = await cut(whole);

@@ -61,13 +61,17 @@ await Promise.all([...customers.values()].map(({ turn }) => turn));
 
 async function* fromLines(file: string | undefined): AsyncGenerator<Question> {
   const input = file === undefined ? process.stdin : createReadStream(file);
+  let heard = false;
   for await (const line of createInterface({ input })) {
+    heard = true;
     const { customer = "guest", text = line } =
       /^(?<customer>\w+):(?<text>.*)/.exec(line)?.groups ?? {};
     if (text.trim() === "") continue;
     const reply = (answer: string): void => console.log(`${customer}: ${text.trim()}\n  ${answer}`);
     yield { customer, text: text.trim(), reply };
   }
+  // Without -i an agent has nothing on its stdin.
+  if (!heard) console.error("support: no questions; give a FILE, or start it with `contix run -i`");
 }
 
 async function* fromMailbox(): AsyncGenerator<Question> {
@@ -151,7 +155,7 @@ function relevant(question: string): Entry[] {
 }
 
 async function readEntries(path: string): Promise<Entry[]> {
-  const names = (await readdir(path)).filter((name) => /\.(txt|md)$/.test(name)).sort();
+  const names = (await readdir(path).catch(fail)).filter((name) => /\.(txt|md)$/.test(name)).sort();
   const read = async (name: string): Promise<Entry> => {
     const text = (await readFile(join(path, name), "utf8")).trim();
     const [title = ""] = text.split("\n");
@@ -159,6 +163,11 @@ async function readEntries(path: string): Promise<Entry[]> {
     return { title, text, tokens, words: toWords(text) };
   };
   return Promise.all(names.map(read));
+}
+
+function fail({ message }: Error): never {
+  console.error(`support: ${message}`);
+  process.exit(1);
 }
 
 /** The words of a text, without their commonest endings. */

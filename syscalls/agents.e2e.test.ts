@@ -66,7 +66,7 @@ function listen(agent: Agent): (what: RegExp) => Promise<void> {
 test("hello answers and says what it cost", async () => {
   const { code, out, err } = await run("hello", ["Who", "are", "you?"]);
   expect({ code, err }).toEqual({ code: 0, err: "" });
-  expect(out).toMatch(/\w+\s*\n\(n1\.\d+: \d+ tokens in \d+ ms\)\n$/);
+  expect(out).toMatch(/\S\s*\n\(n1\.\d+: \d+ tokens in \d+ ms\)\n$/);
 });
 
 test("summarize reduces a text of many windows to one summary", async () => {
@@ -89,6 +89,10 @@ test("summarize takes a text without a single gap, and refuses an empty one", as
   expect(await run("summarize", [file])).toMatchObject({ code: 0 });
   await writeFile(file, " \n");
   expect(await run("summarize", [file])).toMatchObject({ code: 1, out: "" });
+  expect(await run("summarize", ["/no/such"])).toMatchObject({
+    code: 1,
+    err: "summarize: ENOENT: no such file or directory, open '/no/such'\n",
+  });
   expect(await run("summarize", [])).toMatchObject({ code: 2, err: "usage: summarize FILE\n" });
 });
 
@@ -108,6 +112,16 @@ test("support reads stdin, and forgets customers when there are too many", async
   const { code, out, err } = await run("support", [FAQ], lines.join(""));
   expect({ code, err }).toEqual({ code: 0, err: "" });
   expect(out.match(/How can I pay\?/g)).toHaveLength(40);
+});
+
+test("support says what is missing: a folder, or questions", async () => {
+  expect(await run("support", ["/no/such"])).toMatchObject({
+    code: 1,
+    err: "support: ENOENT: no such file or directory, scandir '/no/such'\n",
+  });
+  const { code, err } = await run("support", [FAQ]);
+  expect(code).toBe(0);
+  expect(err).toContain("contix run -i");
 });
 
 test("support answers its mailbox until it is told to stop", async () => {
