@@ -20,6 +20,7 @@ if (!process.argv.includes("--proto-only")) {
   run("tsc", "-p", "tsconfig.build.json");
   mkdirSync("dist/proto/gen", { recursive: true });
   cpSync("proto/gen/contix.binpb", "dist/proto/gen/contix.binpb");
+  cpSync("servers/llm/models/calibration.txt", "dist/servers/llm/models/calibration.txt");
   for (const bin of ["contix", "contixd"]) {
     chmodSync(`dist/cli/${bin}.js`, 0o755);
     // In a clone `npx contix` looks here first; without it npx would install the clone into its cache.

@@ -1,10 +1,11 @@
 /**
  * The keys and values of every slot: per layer one buffer of keys and one of values,
- * fp32 [slots, kvHeads, slotTokens, headDim]. A run over slots first.. sees a part of
+ * [slots, kvHeads, slotTokens, headDim], floats or signed bytes. A run over slots first.. sees a part of
  * these buffers as its past and writes its present into the same memory.
  */
 
-import { aligned, Tensor } from "./ort.js";
+import type { KvFormat } from "../models/compiled.js";
+import { aligned, Tensor, type Typed } from "./ort.js";
 
 export interface KvShape {
   readonly layers: number;
@@ -12,18 +13,27 @@ export interface KvShape {
   readonly kvHeads: number;
   readonly slotTokens: number;
   readonly headDim: number;
+  readonly format: KvFormat;
 }
+
+type KvBuffer = Float32Array | Int8Array;
+
+const ARRAYS: Readonly<Record<KvFormat, Typed<KvBuffer>>> = {
+  fp32: Float32Array,
+  int8: Int8Array,
+};
 
 export class KvSlots {
   readonly #shape: KvShape;
   /** Keys of layer 0, its values, keys of layer 1, ... */
-  readonly #buffers: readonly Float32Array[];
+  readonly #buffers: readonly KvBuffer[];
   /** By first slot and count: at most slots² / 2 entries, of which compaction needs few. */
   readonly #tensors = new Map<string, readonly Tensor[]>();
 
   constructor(shape: KvShape) {
     this.#shape = shape;
-    this.#buffers = buffers(shape.layers * 2, shape.slots * this.#slotLength);
+    const length = shape.slots * this.#slotLength;
+    this.#buffers = buffers(ARRAYS[shape.format], shape.layers * 2, length);
   }
 
   /** The tensors of slots first .. first + count - 1, in the order of the buffers. */
@@ -72,13 +82,13 @@ export class KvSlots {
 /** V8 collects garbage for every large buffer that is allocated: so few, of at most this size. */
 const BLOCK_BYTES = 2 ** 31;
 
-/** `count` buffers of `length` floats, cut out of large blocks. */
-function buffers(count: number, length: number): Float32Array[] {
-  const perBlock = Math.max(1, Math.floor(BLOCK_BYTES / (length * 4)));
-  const out: Float32Array[] = [];
+/** `count` buffers of `length` values, cut out of large blocks. */
+function buffers(array: Typed<KvBuffer>, count: number, length: number): KvBuffer[] {
+  const perBlock = Math.max(1, Math.floor(BLOCK_BYTES / (length * array.BYTES_PER_ELEMENT)));
+  const out: KvBuffer[] = [];
   while (out.length < count) {
     const here = Math.min(perBlock, count - out.length);
-    const block = aligned(Float32Array, here * length);
+    const block = aligned(array, here * length);
     for (let i = 0; i < here; i++) out.push(block.subarray(i * length, (i + 1) * length));
   }
   return out;

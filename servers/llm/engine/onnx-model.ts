@@ -68,7 +68,8 @@ export class OnnxModel implements Model {
       threads: options.threads || availableParallelism(),
       config: { "session.force_spinning_stop": "1" },
     });
-    const kv = new KvSlots({ layers, slots: options.slots, kvHeads, slotTokens, headDim });
+    const { slots } = options;
+    const kv = new KvSlots({ layers, slots, kvHeads, slotTokens, headDim, format: model.kv });
     return new OnnxModel(session, kv, info(model, options.slots, slotTokens));
   }
 
@@ -158,16 +159,19 @@ export class OnnxModel implements Model {
     wanted: number,
   ): Promise<void> {
     this.#total.data[0] = total;
+    // The graph of int8 can not quantize no rows: where nobody wants logits, one row's go unread.
+    if (wanted === 0) this.#wanted.data[0] = 0n;
+    const logits = Math.max(1, wanted);
     const kv = this.#kv.tensors(first, shape[0]);
     await this.#session.run(
       [
         this.#ids.tensor(...shape),
         this.#lasts.tensor(shape[0]),
         this.#total.tensor(1),
-        this.#wanted.tensor(wanted),
+        this.#wanted.tensor(logits),
         ...kv,
       ],
-      [this.#logits.tensor(wanted, this.info.vocab), ...kv],
+      [this.#logits.tensor(logits, this.info.vocab), ...kv],
     );
   }
 

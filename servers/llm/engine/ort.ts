@@ -16,11 +16,12 @@ import {
   type OrtRelease,
 } from "./ort-library.js";
 
-export type Data = Float32Array | Int32Array | BigInt64Array | Uint16Array | Uint8Array;
+export type Data = Float32Array | Int32Array | BigInt64Array | Uint16Array | Uint8Array | Int8Array;
 
 /** ONNXTensorElementDataType. */
 const FLOAT = 1;
 const UINT8 = 2;
+const INT8 = 3;
 const INT32 = 6;
 const INT64 = 7;
 export const BOOL = 9;
@@ -142,7 +143,9 @@ export class Tensor extends Native {
     if (length > data.length) {
       throw new RangeError(`a tensor of ${shape.join("×")} over ${data.length} elements`);
     }
-    const dims = BigInt64Array.from(shape, BigInt);
+    // A small typed array without a buffer of its own would lie where V8 may move it.
+    const dims = new BigInt64Array(new ArrayBuffer(shape.length * 8));
+    dims.set(shape.map(BigInt));
     const bytes = length * data.BYTES_PER_ELEMENT;
     const address = make(
       "createTensorWithData",
@@ -161,6 +164,7 @@ export class Tensor extends Native {
 function elementType(data: Data): number {
   if (data instanceof Float32Array) return FLOAT;
   if (data instanceof Int32Array) return INT32;
+  if (data instanceof Int8Array) return INT8;
   if (data instanceof Uint16Array) return FLOAT16;
   return data instanceof Uint8Array ? UINT8 : INT64;
 }

@@ -3,11 +3,14 @@
  * named by the engine digest, once.
  */
 import { open, rm, stat, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { COMPILED_FILES, CompiledModel, type Recipe, readCompiled } from "./compiled.js";
+import { BASE, calibrate } from "./calibrate.js";
+import { COMPILED_FILES, CompiledModel, type Form, readCompiled } from "./compiled.js";
 import type { DecoderShape } from "./decoder-shape.js";
 import { engineDigest } from "./digest.js";
 import { buildGraph } from "./graph.js";
+import { withCalibration } from "./smooth.js";
 import { stageDirectory } from "./staging.js";
 import { type WeightSource, writeWeights } from "./weights.js";
 
@@ -29,7 +32,7 @@ export interface CompileInput {
   readonly text: ModelText;
   /** sha256 of what the weights are made from. */
   readonly weightsDigest: string;
-  readonly recipe: Recipe;
+  readonly form: Form;
   readonly source: WeightSource;
 }
 
@@ -37,10 +40,13 @@ export interface CompileOptions {
   /** Bytes of weights written, and in all. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
+  /** Of the runs that calibrate; 0, and left out: all cores. */
+  readonly threads?: number;
 }
 
 /**
- * The directory of the compiled model below `parent`; built if it is not there.
+ * The directory of the compiled model below `parent`; built if it is not there. A form
+ * that needs calibration compiles the plain one first, and leaves it there.
  * @throws ContixError ENOSPC; whatever the weight source throws.
  */
 export async function compile(
@@ -48,12 +54,27 @@ export async function compile(
   input: CompileInput,
   options: CompileOptions = {},
 ): Promise<string> {
-  const digest = engineDigest(input.weightsDigest, input.recipe);
+  const digest = engineDigest(input.weightsDigest, input.form);
   const target = join(parent, digest);
   if (await isWhole(target)) return target;
   await removeBroken(target);
-  await stageDirectory(target, (staging) => fill(staging, digest, input, options));
+  const source = await calibrated(parent, input, options);
+  await stageDirectory(target, (staging) => fill(staging, digest, { ...input, source }, options));
   return target;
+}
+
+/** The weights as the form wants them. */
+async function calibrated(
+  parent: string,
+  input: CompileInput,
+  options: CompileOptions,
+): Promise<WeightSource> {
+  const { shape, form, source } = input;
+  if (form.recipe !== "int8" && form.kv !== "int8") return source;
+  const base = await compile(parent, { ...input, form: BASE }, options);
+  const threads = options.threads || availableParallelism();
+  const calibration = await calibrate(base, shape, threads, options.signal);
+  return withCalibration(source, shape, form, calibration);
 }
 
 async function fill(
@@ -62,7 +83,7 @@ async function fill(
   input: CompileInput,
   options: CompileOptions,
 ): Promise<void> {
-  const graph = buildGraph(input.shape, input.recipe);
+  const graph = buildGraph(input.shape, input.form);
   const weights = await open(join(dir, COMPILED_FILES.weights), "wx");
   try {
     await writeWeights(weights, graph, input.source, (done, total) => {
@@ -88,8 +109,7 @@ function configOf(engine: string, input: CompileInput): CompiledModel {
     arch: input.arch,
     engineDigest: engine,
     weightsDigest: input.weightsDigest,
-    recipe: input.recipe,
-    kv: "fp32",
+    ...input.form,
     license: input.license,
   });
 }

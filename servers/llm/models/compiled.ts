@@ -10,8 +10,18 @@ import { z } from "zod";
 import { ContixError } from "../../../proto/errno.js";
 
 /** How linear layers are stored and computed; ENGINE.md has the measurements. */
-export const Recipe = z.enum(["q8", "fp32"]);
+export const Recipe = z.enum(["int8", "q8", "fp32"]);
 export type Recipe = z.infer<typeof Recipe>;
+
+/** How keys and values are stored; ENGINE.md, "KV". */
+export const KvFormat = z.enum(["fp32", "int8"]);
+export type KvFormat = z.infer<typeof KvFormat>;
+
+/** What of a compiled model was chosen, not given. */
+export interface Form {
+  readonly recipe: Recipe;
+  readonly kv: KvFormat;
+}
 
 const count = z.number().int().positive();
 const tokenId = z.number().int().nonnegative();
@@ -25,7 +35,7 @@ export const CompiledModel = z.object({
   engineDigest: digest,
   weightsDigest: digest,
   recipe: Recipe,
-  kv: z.literal("fp32"),
+  kv: KvFormat,
   layers: count,
   hidden: count,
   heads: count,

@@ -7,13 +7,13 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, cpus } from "node:os";
 import { z } from "zod";
-import type { Recipe } from "./compiled.js";
+import type { Form, KvFormat, Recipe } from "./compiled.js";
 import { GRAPH_VERSION } from "./graph.js";
 
 export interface DigestParts {
   readonly weightsDigest: string;
   readonly recipe: Recipe;
-  readonly kv: "fp32";
+  readonly kv: KvFormat;
   /** ONNX Runtime's attention kernel: the tiled one lets a chunk's size change bits, so never it. */
   readonly attention: "plain";
   readonly graphVersion: number;
@@ -30,11 +30,11 @@ export function digestOf(parts: DigestParts): string {
 }
 
 /** The engine digest of these weights on this machine. */
-export function engineDigest(weightsDigest: string, recipe: Recipe): string {
+export function engineDigest(weightsDigest: string, { recipe, kv }: Form): string {
   return digestOf({
     weightsDigest,
     recipe,
-    kv: "fp32",
+    kv,
     attention: "plain",
     graphVersion: GRAPH_VERSION,
     runtimeVersion: runtimeVersion(),

@@ -16,6 +16,8 @@ export interface AttentionWeights {
   readonly sin: string;
   /** Weights [headDim] of the norms of each head of q and of k. */
   readonly headNorms?: { readonly q: string; readonly k: string };
+  /** Scales [kvHeads, headDim] of keys and values that are kept as int8. */
+  readonly kvScales?: { readonly k: string; readonly v: string };
 }
 
 /** Constants that the attention of every layer shares. */
@@ -52,15 +54,19 @@ export function attend(
     : ([joined, "", ""] as const);
   const inputs = [q, k, v, `past_k.${i}`, `past_v.${i}`, "seqlens_k", "total_len"];
   const outputs = [`${i}.attention3`, `present_k.${i}`, `present_v.${i}`] as const;
-  g.node(
-    "GroupQueryAttention",
-    [...inputs, weights.cos, weights.sin],
-    outputs,
-    attributes(shape, i),
-    MICROSOFT,
-  );
+  const { cos, sin, kvScales } = weights;
+  // Between the tables and the scales: positions, a bias and a sink, which are not used.
+  const scales = kvScales ? ["", "", "", kvScales.k, kvScales.v] : [];
+  const settings = { ...attributes(shape, i), ...(kvScales && INT8_KV) };
+  g.node("GroupQueryAttention", [...inputs, cos, sin, ...scales], outputs, settings, MICROSOFT);
   return g.node("Reshape", [outputs[0], "attention_rows"], [`${i}.attended`]);
 }
+
+const INT8_KV: Record<string, Attribute> = {
+  k_quant_type: { s: "PER_CHANNEL" },
+  v_quant_type: { s: "PER_CHANNEL" },
+  kv_cache_bit_width: { i: 8 },
+};
 
 function attributes(shape: DecoderShape, i: number): Record<string, Attribute> {
   const { heads, kvHeads, attentionScale, attentionSoftcap, local } = shape;

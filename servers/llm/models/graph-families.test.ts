@@ -60,7 +60,7 @@ describe.each(SPECS)("%s", (name, spec) => {
 });
 
 it("costs llama no node", () => {
-  const { model } = buildGraph(TINY_SHAPE, "q8");
+  const { model } = buildGraph(TINY_SHAPE, { recipe: "q8", kv: "fp32" });
   const nodes = ModelProto.decode(model).graph?.node.map(({ opType }) => opType) ?? [];
   const count = (type: string) => nodes.filter((opType) => opType === type).length;
   expect(nodes).toHaveLength(7 + 12 * TINY_SHAPE.layers);

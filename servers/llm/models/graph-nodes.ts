@@ -33,6 +33,7 @@ const ONNX_OPSET = 21n;
 const ALIGNMENT = 64;
 const BYTES: Partial<Record<DataType, number>> = {
   [DataType.FLOAT]: 4,
+  [DataType.INT8]: 1,
   [DataType.UINT8]: 1,
   [DataType.INT32]: 4,
   [DataType.INT64]: 8,
@@ -44,6 +45,7 @@ export const MICROSOFT = "com.microsoft";
 export class GraphBuilder {
   readonly #graph: GraphProto;
   readonly #location: string;
+  readonly #made = new Set<string>();
   #end = 0;
 
   /** `location`: the external data file, relative to the model file. */
@@ -95,6 +97,20 @@ export class GraphBuilder {
       ...tensor(name, DataType.INT64, [values.length]),
       rawData: raw,
     });
+    return name;
+  }
+
+  /** Whether this is the first time that `key` is asked for: what several nodes share is made once. */
+  first(key: string): boolean {
+    if (this.#made.has(key)) return false;
+    this.#made.add(key);
+    return true;
+  }
+
+  /** A byte kept inside the model file, as a scalar. */
+  byte(name: string, value: number): string {
+    const scalar = tensor(name, DataType.UINT8, []);
+    this.#graph.initializer.push({ ...scalar, rawData: Buffer.of(value) });
     return name;
   }
 

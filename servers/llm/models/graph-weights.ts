@@ -6,8 +6,11 @@
  * - `q8`: each row in blocks of 32: 32 bytes, one float scale and one byte of
  *   zero point, value = (byte - zero) * scale; `MatMulNBits` at accuracy level 4
  *   quantizes activations per row and block, so no row depends on a neighbour.
+ * - `int8`: one signed byte a value and one scale a row, see graph-int8.ts. The
+ *   embedding stays q8: looking rows up costs nothing.
  */
 import type { Recipe } from "./compiled.js";
+import { linearInt8 } from "./graph-int8.js";
 import { DataType, type GraphBuilder, MICROSOFT, type Region } from "./graph-nodes.js";
 import type { Rope } from "./rotary.js";
 
@@ -47,13 +50,35 @@ export type WeightPlan =
       readonly region: Region;
       readonly scales: Region;
       readonly zeros: Region;
+    }
+  | {
+      readonly kind: "int8";
+      readonly parts: readonly MatrixPart[];
+      readonly cols: number;
+      /** [cols, rows]: the transpose of the others. */
+      readonly region: Region;
+      readonly scales: Region;
+    }
+  | {
+      readonly kind: "kv_scale";
+      readonly layer: number;
+      readonly part: "k" | "v";
+      readonly region: Region;
     };
+
+/**
+ * What a matrix multiplies, as far as int8 has to know: the output of a norm, which
+ * can be smoothed; what attention gives, which needs none; or values with outliers
+ * that only a second pass catches. The embedding only looks rows up.
+ */
+export type MatrixInput = "norm" | "attention" | "outliers" | "lookup";
 
 /** A planned matrix: y = x · matrixᵀ, matrix [rows, cols]. */
 export interface Matrix {
   readonly name: string;
   readonly rows: number;
   readonly cols: number;
+  readonly input: MatrixInput;
   readonly plan: WeightPlan & { readonly kind: Recipe };
 }
 
@@ -64,23 +89,30 @@ export function planMatrix(
   name: string,
   parts: readonly MatrixPart[],
   cols: number,
+  input: MatrixInput,
 ): Matrix {
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   if (recipe === "fp32") {
     const region = g.weight(`${name}.w`, DataType.FLOAT, [rows, cols]);
-    return { name, rows, cols, plan: { kind: "fp32", parts, cols, region } };
+    return { name, rows, cols, input, plan: { kind: "fp32", parts, cols, region } };
+  }
+  if (recipe === "int8" && input !== "lookup") {
+    const region = g.weight(`${name}.b`, DataType.INT8, [cols, rows]);
+    const scales = g.weight(`${name}.scale`, DataType.FLOAT, [rows]);
+    return { name, rows, cols, input, plan: { kind: "int8", parts, cols, region, scales } };
   }
   const blocks = cols / Q8_BLOCK;
   const region = g.weight(`${name}.q`, DataType.UINT8, [rows, blocks, Q8_BLOCK]);
   const scales = g.weight(`${name}.scale`, DataType.FLOAT, [rows, blocks]);
   const zeros = g.weight(`${name}.zero`, DataType.UINT8, [rows, blocks]);
-  return { name, rows, cols, plan: { kind: "q8", parts, cols, region, scales, zeros } };
+  return { name, rows, cols, input, plan: { kind: "q8", parts, cols, region, scales, zeros } };
 }
 
 /** Adds y = x · matrixᵀ with x [n, cols]; returns y's name. */
 export function linear(g: GraphBuilder, matrix: Matrix, x: string, y = `${matrix.name}.y`): string {
   const { name, rows, cols, plan } = matrix;
   if (plan.kind === "fp32") return g.node("Gemm", [x, `${name}.w`], [y], { transB: { i: 1 } });
+  if (plan.kind === "int8") return linearInt8(g, matrix, x, y);
   const inputs = [x, `${name}.q`, `${name}.scale`, `${name}.zero`];
   const attributes = {
     K: { i: cols },

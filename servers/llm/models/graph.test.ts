@@ -92,7 +92,7 @@ describe("the llama graph", () => {
   });
 
   it("keeps the embedding once: the head of a tied model shares its bytes", () => {
-    const { model } = buildGraph(TINY_SHAPE, "q8");
+    const { model } = buildGraph(TINY_SHAPE, { recipe: "q8", kv: "fp32" });
     const weights = ModelProto.decode(model).graph?.initializer ?? [];
     const offset = (name: string) =>
       weights.find((w) => w.name === name)?.externalData.find((e) => e.key === "offset")?.value;

@@ -23,7 +23,7 @@
  * The builder writes no weight bytes: it returns the plan of what lies where in
  * the external data file (see compile.ts), with tensors under their GGUF names.
  */
-import { COMPILED_FILES, type Recipe } from "./compiled.js";
+import { COMPILED_FILES, type Form, type KvFormat } from "./compiled.js";
 import {
   type Bias,
   biasTensors,
@@ -34,11 +34,21 @@ import {
 } from "./decoder-shape.js";
 import { type AttentionWeights, attend, attentionConstants } from "./graph-attention.js";
 import { DataType, GraphBuilder, MICROSOFT } from "./graph-nodes.js";
-import { embed, linear, type Matrix, planMatrix, type WeightPlan } from "./graph-weights.js";
+import {
+  embed,
+  linear,
+  type Matrix,
+  type MatrixInput,
+  planMatrix,
+  type WeightPlan,
+} from "./graph-weights.js";
 import type { Rope } from "./rotary.js";
 
 /** Part of the engine digest: raise it with every change of the graph or of the weights' form. */
 export const GRAPH_VERSION = 1;
+
+/** What the names of probes start with; the rest names a norm's weights. */
+export const PROBE = "probe.";
 
 export interface DecoderGraph {
   /** The bytes of `model.onnx`. */
@@ -49,10 +59,19 @@ export interface DecoderGraph {
   readonly weightBytes: number;
 }
 
-/** Builds the graph of `shape`; GRAPH_VERSION and the arguments decide every byte of it. */
-export function buildGraph(shape: DecoderShape, recipe: Recipe): DecoderGraph {
-  return new DecoderBuilder(shape, recipe).build();
+/**
+ * Builds the graph of `shape`; GRAPH_VERSION and the arguments decide every byte of it.
+ * With `probes` it also tells of each norm how far from zero its output goes, for each
+ * feature over all rows: outputs `probe.<norm>`, for calibration. The weights lie as without.
+ */
+export function buildGraph(shape: DecoderShape, form: Form, { probes = false } = {}): DecoderGraph {
+  return new DecoderBuilder(shape, form, probes).build();
 }
+
+const KV_TYPES: Readonly<Record<KvFormat, DataType>> = {
+  fp32: DataType.FLOAT,
+  int8: DataType.INT8,
+};
 
 /** The two names that flow from block to block: residual stream and its normalized form. */
 interface Stream {
@@ -64,28 +83,35 @@ class DecoderBuilder {
   readonly #g = new GraphBuilder("contix-llama", COMPILED_FILES.weights);
   readonly #plan: WeightPlan[] = [];
   readonly #shape: DecoderShape;
-  readonly #recipe: Recipe;
+  readonly #form: Form;
+  readonly #probes: boolean;
 
-  constructor(shape: DecoderShape, recipe: Recipe) {
+  constructor(shape: DecoderShape, form: Form, probes: boolean) {
     this.#shape = shape;
-    this.#recipe = recipe;
+    this.#form = form;
+    this.#probes = probes;
   }
 
   build(): DecoderGraph {
-    const { vocab, hidden, layers, tied } = this.#shape;
+    const { vocab, hidden, layers } = this.#shape;
     this.#inputs();
-    const embedding = this.#matrix("embed", ["token_embd.weight"], [vocab], hidden);
+    const embedding = this.#matrix("embed", ["token_embd.weight"], [vocab], hidden, "lookup");
     let stream = this.#start(embedding);
     for (let i = 0; i < layers; i++) stream = this.#layer(i, stream);
-    const head = tied
-      ? embedding
-      : this.#matrix("head", ["output.weight"], [vocab], hidden, "output_norm.weight");
-    this.#finish(stream, head);
+    this.#finish(stream, this.#head(embedding));
     return {
       model: this.#g.encode(String(GRAPH_VERSION)),
       plan: this.#plan,
       weightBytes: this.#g.externalBytes,
     };
+  }
+
+  /** The embedding itself where the model ties them and its form can multiply. */
+  #head(embedding: Matrix): Matrix {
+    const { tied, vocab, hidden } = this.#shape;
+    if (tied && this.#form.recipe !== "int8") return embedding;
+    const source = tied ? "token_embd.weight" : "output.weight";
+    return this.#matrix("head", [source], [vocab], hidden, "outliers");
   }
 
   #inputs(): void {
@@ -96,8 +122,8 @@ class DecoderBuilder {
     g.input("total_len", DataType.INT32, [1]);
     g.input("logit_idx", DataType.INT64, ["N"]);
     for (let i = 0; i < layers; i++) {
-      g.input(`past_k.${i}`, DataType.FLOAT, ["B", kvHeads, "T", headDim]);
-      g.input(`past_v.${i}`, DataType.FLOAT, ["B", kvHeads, "T", headDim]);
+      g.input(`past_k.${i}`, KV_TYPES[this.#form.kv], ["B", kvHeads, "T", headDim]);
+      g.input(`past_v.${i}`, KV_TYPES[this.#form.kv], ["B", kvHeads, "T", headDim]);
     }
     g.int64("flat", [-1]);
     attentionConstants(g, this.#shape);
@@ -156,12 +182,12 @@ class DecoderBuilder {
     const g = this.#g;
     const rows = [heads * headDim, kvHeads * headDim, kvHeads * headDim];
     const sources = ["q", "k", "v"].map((part) => `blk.${i}.attn_${part}.weight`);
-    const norm = `blk.${i}.attn_norm.weight`;
-    const weights = this.#matrix(`${i}.qkv`, sources, rows, hidden, norm);
+    this.#probe(normed, `blk.${i}.attn_norm.weight`);
+    const weights = this.#matrix(`${i}.qkv`, sources, rows, hidden, "norm");
     const qkv = this.#biased("qkv", linear(g, weights, normed), rows, i);
     const attended = attend(g, this.#shape, i, qkv, this.#attentionWeights(i));
     const name = `blk.${i}.attn_output.weight`;
-    const output = this.#matrix(`${i}.o`, [name], [hidden], heads * headDim);
+    const output = this.#matrix(`${i}.o`, [name], [hidden], heads * headDim, "attention");
     return this.#biased("attn_output", linear(g, output, attended), [hidden], i);
   }
 
@@ -169,22 +195,36 @@ class DecoderBuilder {
     const { headDim, qkNorm } = this.#shape;
     const suffix = isLocal(this.#shape, i) ? ".local" : "";
     const tables = { cos: `cos${suffix}`, sin: `sin${suffix}` };
-    if (!qkNorm) return tables;
+    const scales = this.#form.kv === "int8" && { kvScales: this.#kvScales(i) };
+    if (!qkNorm) return { ...tables, ...scales };
     const q = this.#vector(`blk.${i}.attn_q_norm.weight`, headDim);
     const k = this.#vector(`blk.${i}.attn_k_norm.weight`, headDim);
-    return { ...tables, headNorms: { q, k } };
+    return { ...tables, ...scales, headNorms: { q, k } };
+  }
+
+  /** Plans the calibrated scales of keys and values, for each feature of each head. */
+  #kvScales(layer: number): { readonly k: string; readonly v: string } {
+    const { kvHeads, headDim } = this.#shape;
+    const plan = (part: "k" | "v"): string => {
+      const name = `${layer}.${part}.scale`;
+      const region = this.#g.weight(name, DataType.FLOAT, [kvHeads, headDim]);
+      this.#plan.push({ kind: "kv_scale", layer, part, region });
+      return name;
+    };
+    return { k: plan("k"), v: plan("v") };
   }
 
   #mlp(i: number, normed: string): string {
     const { ffn, hidden } = this.#shape;
     const g = this.#g;
-    const norm = `blk.${i}.ffn_norm.weight`;
-    const gates = this.#matrix(`${i}.gate`, [`blk.${i}.ffn_gate.weight`], [ffn], hidden, norm);
-    const ups = this.#matrix(`${i}.up`, [`blk.${i}.ffn_up.weight`], [ffn], hidden, norm);
+    this.#probe(normed, `blk.${i}.ffn_norm.weight`);
+    const gates = this.#matrix(`${i}.gate`, [`blk.${i}.ffn_gate.weight`], [ffn], hidden, "norm");
+    const ups = this.#matrix(`${i}.up`, [`blk.${i}.ffn_up.weight`], [ffn], hidden, "norm");
     const gate = this.#biased("ffn_gate", linear(g, gates, normed), [ffn], i);
     const up = this.#biased("ffn_up", linear(g, ups, normed), [ffn], i);
     const gated = g.node("Mul", [this.#activated(i, gate), up], [`${i}.gated`]);
-    const downs = this.#matrix(`${i}.down`, [`blk.${i}.ffn_down.weight`], [hidden], ffn);
+    const name = `blk.${i}.ffn_down.weight`;
+    const downs = this.#matrix(`${i}.down`, [name], [hidden], ffn, "outliers");
     return this.#biased("ffn_down", linear(g, downs, gated), [hidden], i);
   }
 
@@ -224,8 +264,8 @@ class DecoderBuilder {
     this.#logits(head);
     g.output("logits", DataType.FLOAT, ["N", vocab]);
     for (let i = 0; i < layers; i++) {
-      g.output(`present_k.${i}`, DataType.FLOAT, ["B", kvHeads, "T", headDim]);
-      g.output(`present_v.${i}`, DataType.FLOAT, ["B", kvHeads, "T", headDim]);
+      g.output(`present_k.${i}`, KV_TYPES[this.#form.kv], ["B", kvHeads, "T", headDim]);
+      g.output(`present_v.${i}`, KV_TYPES[this.#form.kv], ["B", kvHeads, "T", headDim]);
     }
   }
 
@@ -271,19 +311,27 @@ class DecoderBuilder {
     return source;
   }
 
-  /**
-   * Plans a matrix made of the rows of `sources`, one under the other. `norm` names the
-   * weights of the norm whose output the matrix multiplies, where it is one.
-   */
+  /** Tells how far `normed`, the output of the norm with the weights `gamma`, goes from zero. */
+  #probe(normed: string, gamma: string): void {
+    if (!this.#probes) return;
+    const g = this.#g;
+    if (g.first("probe.axis")) g.int64("probe.rows", [0]);
+    g.node("Abs", [normed], [`${gamma}.abs`]);
+    const name = `${PROBE}${gamma}`;
+    g.node("ReduceMax", [`${gamma}.abs`, "probe.rows"], [name], { keepdims: { i: 0 } });
+    g.output(name, DataType.FLOAT, [this.#shape.hidden]);
+  }
+
+  /** Plans a matrix made of the rows of `sources`, one under the other. */
   #matrix(
     name: string,
     sources: readonly string[],
     rows: readonly number[],
     cols: number,
-    _norm?: string,
+    input: MatrixInput,
   ): Matrix {
     const parts = sources.map((source, i) => ({ source, rows: rows[i] ?? 0 }));
-    const matrix = planMatrix(this.#g, this.#recipe, name, parts, cols);
+    const matrix = planMatrix(this.#g, this.#form.recipe, name, parts, cols, input);
     this.#plan.push(matrix.plan);
     return matrix;
   }

@@ -2,21 +2,16 @@
 import { join } from "node:path";
 import { compileExport } from "../onnx-export/compile-export.js";
 import { exportDigest, readCompiledExport } from "../onnx-export/compiled-export.js";
-import { compile } from "./compile.js";
-import {
-  type AnyCompiled,
-  CompiledModel,
-  type Form,
-  type Recipe,
-  readCompiled,
-} from "./compiled.js";
+import { type ChoiceSpace, type ChooseOptions, choose, chosen } from "./choose.js";
+import { type CompileInput, compile } from "./compile.js";
+import { type AnyCompiled, CompiledModel, type Form, readCompiled } from "./compiled.js";
 import { engineDigest } from "./digest.js";
 import { type GgufHeader, readGgufHeader } from "./gguf/header.js";
 import { decoderShape, familyOf } from "./gguf/model.js";
 import { openGgufWeights } from "./gguf/source.js";
 import { modelText } from "./gguf/text.js";
 import type { ModelVersion } from "./manifest.js";
-import { type CompileChoice, DEFAULT_RECIPE, type WorkOptions } from "./options.js";
+import type { CompileChoice, WorkOptions } from "./options.js";
 import { type FreeBytes, needSpace } from "./space.js";
 
 /** What a file says of itself. */
@@ -51,48 +46,64 @@ export async function inspectGguf(path: string): Promise<Inspected> {
   };
 }
 
-/** The directory that `job` is compiled to, and whether it is there. */
-export async function compiledPlace(job: CompileJob): Promise<{ dir: string; isThere: boolean }> {
+/** The directory that `job` is compiled to, if it is there. */
+export async function compiledPlace(job: CompileJob): Promise<string | undefined> {
   const { kind, digest } = job.version;
   if (kind === "onnx") {
     const dir = join(job.parent, exportDigest(digest));
-    return { dir, isThere: await succeeds(readCompiledExport(dir)) };
+    return (await succeeds(readCompiledExport(dir))) ? dir : undefined;
   }
-  const dir = join(job.parent, engineDigest(digest, formOf(job.choice)));
-  return { dir, isThere: await succeeds(readCompiled(dir)) };
+  const form = await knownForm(job);
+  if (!form) return undefined;
+  const dir = join(job.parent, engineDigest(digest, form));
+  return (await succeeds(readCompiled(dir))) ? dir : undefined;
 }
 
 /**
- * Compiles a version; a model that is there already is returned as it is.
+ * Compiles a version; a model that is there already is returned as it is. Where no recipe
+ * was asked for, the first time measures which one is best here.
  * @throws ContixError EMODEL when it can not be; ENOSPC.
  */
 export async function compileVersion(job: CompileJob, options: WorkOptions): Promise<string> {
   if (job.version.kind === "onnx") return compileOnnx(job, options);
   const header = await readGgufHeader(job.path);
   const shape = decoderShape(header);
-  const form = formOf(job.choice);
-  const what = `compiling ${job.name}`;
-  if (!(await compiledPlace(job)).isThere) {
-    await needSpace(job.parent, leastBytes(header, form.recipe), what, job.freeBytes);
-  }
-  await using source = await openGgufWeights(header, shape);
   const { digest, arch, license } = job.version;
   const text = modelText(header);
-  const input = {
-    name: job.name,
-    shape,
-    source,
-    form,
-    arch,
-    license,
-    weightsDigest: digest,
-    text,
-  };
-  // Awaited here: the file must stay open until then.
-  return await compile(job.parent, input, {
+  await using source = await openGgufWeights(header, shape);
+  const input = { name: job.name, shape, source, arch, license, weightsDigest: digest, text };
+  const settings = {
     ...(options.signal && { signal: options.signal }),
-    onProgress: (done, total) => options.onProgress?.({ phase: "compile", done, total }),
-  });
+    onProgress: (done: number, total: number) =>
+      options.onProgress?.({ phase: "compile", done, total }),
+    onNote: options.onNote,
+  };
+  const space = { parent: job.parent, weights: weightsOf(header), freeBytes: job.freeBytes };
+  const form = (await knownForm(job)) ?? (await chosenForm(job, space, input, settings));
+  const needed = space.weights * (form.recipe === "fp32" ? 4 : 9 / 8);
+  if (!(await succeeds(readCompiled(join(job.parent, engineDigest(digest, form)))))) {
+    await needSpace(job.parent, needed, `compiling ${job.name}`, job.freeBytes);
+  }
+  // Awaited here: the file must stay open until then.
+  return await compile(job.parent, { ...input, form }, settings);
+}
+
+/** The form that was asked for, or was chosen before. */
+async function knownForm({ parent, version, choice }: CompileJob): Promise<Form | undefined> {
+  const { recipe, kv } = choice;
+  if (recipe) return { recipe, kv: kv ?? "fp32" };
+  const before = await chosen(parent, version.digest);
+  return before && { recipe: before.recipe, kv: kv ?? before.kv };
+}
+
+async function chosenForm(
+  { choice }: CompileJob,
+  space: ChoiceSpace,
+  input: Omit<CompileInput, "form">,
+  settings: ChooseOptions,
+): Promise<Form> {
+  const made = await choose(space, input, settings);
+  return { recipe: made.recipe, kv: choice.kv ?? made.kv };
 }
 
 /** Whether this version of Contix, on this machine, would make the same compiled model again. */
@@ -104,15 +115,9 @@ export function isCurrent(config: AnyCompiled): boolean {
   return own.success && own.data.engineDigest === engineDigest(own.data.weightsDigest, own.data);
 }
 
-/** What is surely needed, bytes: 9 for 8 weights, or 4 for each. */
-function leastBytes(header: GgufHeader, recipe: Recipe): number {
+function weightsOf(header: GgufHeader): number {
   const count = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
-  const weights = [...header.tensors.values()].reduce((sum, { shape }) => sum + count(shape), 0);
-  return recipe === "fp32" ? weights * 4 : (weights * 9) / 8;
-}
-
-function formOf({ recipe = DEFAULT_RECIPE }: CompileChoice): Form {
-  return { recipe, kv: "fp32" };
+  return [...header.tensors.values()].reduce((sum, { shape }) => sum + count(shape), 0);
 }
 
 /** The files of a version never change, so they are linked. */

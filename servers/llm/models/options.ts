@@ -1,10 +1,7 @@
 /** What the long calls of the model library take: how they report, and how they are stopped. */
-import type { Recipe } from "./compiled.js";
+import type { KvFormat, Recipe } from "./compiled.js";
 import type { HubSettings } from "./pull-hub.js";
 import type { PullPlan } from "./pull-plan.js";
-
-/** The recipe where none is asked for. */
-export const DEFAULT_RECIPE: Recipe = "q8";
 
 /** Progress of a long piece of work on a model. */
 export interface Progress {
@@ -21,9 +18,10 @@ export interface WorkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How a model is compiled; what is not given is chosen. */
+/** How a model is compiled; what is not given is chosen, by measuring once (choose.ts). */
 export interface CompileChoice {
   readonly recipe?: Recipe | undefined;
+  readonly kv?: KvFormat | undefined;
 }
 
 export interface CompileModelOptions extends WorkOptions, CompileChoice {}

@@ -1,5 +1,6 @@
 /**
- * Quantization to q8 blocks: value = (byte - zero) * scale, 32 values a block.
+ * Quantization of weights. q8: value = (byte - zero) * scale, 32 values a block.
+ * int8: value = byte * scale, one scale for a whole row.
  */
 import { Q8_BLOCK } from "./graph-weights.js";
 
@@ -48,4 +49,55 @@ function quantizeBlock(values: Float32Array, block: number, out: Q8Rows): void {
     const byte = Math.round((values[i] ?? 0) / scale) + zero;
     out.bytes[i] = Math.min(255, Math.max(0, byte));
   }
+}
+
+/** The greatest byte of int8: -128 is left out, so that both sides are alike. */
+export const INT8_MOST = 127;
+
+/** Rows of a matrix in int8, transposed: bytes [inputs, outputs], a scale for each output. */
+export class Int8Columns {
+  readonly bytes: Int8Array;
+  readonly scales: Float32Array;
+  readonly #inputs: number;
+
+  constructor(inputs: number, outputs: number) {
+    this.#inputs = inputs;
+    this.bytes = new Int8Array(inputs * outputs);
+    this.scales = new Float32Array(outputs);
+  }
+
+  /** Takes rows first, first + 1, … of the matrix. */
+  put(first: number, rows: Float32Array): void {
+    const inputs = this.#inputs;
+    const count = rows.length / inputs;
+    const bytes = new Int8Array(rows.length);
+    for (let row = 0; row < count; row++) {
+      const at = row * inputs;
+      const output = bytes.subarray(at, at + inputs);
+      this.scales[first + row] = quantizeRow(rows.subarray(at, at + inputs), output);
+    }
+    // Runs of neighbours in the target: the other way around takes five times as long.
+    for (let i = 0; i < inputs; i++) {
+      const target = i * this.scales.length + first;
+      for (let row = 0; row < count; row++) {
+        this.bytes[target + row] = bytes[row * inputs + i] ?? 0;
+      }
+    }
+  }
+}
+
+/** Writes the bytes of a row; returns its scale. */
+function quantizeRow(row: Float32Array, bytes: Int8Array): number {
+  let most = 0;
+  for (let i = 0; i < row.length; i++) {
+    const size = Math.abs(row[i] ?? 0);
+    if (size > most) most = size;
+  }
+  // A row of zeros needs some scale that is not zero.
+  const scale = Math.fround(most / INT8_MOST) || 1;
+  for (let i = 0; i < row.length; i++) {
+    const byte = Math.round((row[i] ?? 0) / scale);
+    bytes[i] = byte > INT8_MOST ? INT8_MOST : byte < -INT8_MOST ? -INT8_MOST : byte;
+  }
+  return scale;
 }

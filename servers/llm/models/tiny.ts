@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { type CompileInput, compile, type ModelText } from "./compile.js";
-import type { Recipe } from "./compiled.js";
+import type { Form } from "./compiled.js";
 import type { DecoderShape } from "./decoder-shape.js";
 import { modelsRoot } from "./paths.js";
 import { quantizeQ8 } from "./quantize.js";
@@ -42,10 +42,9 @@ const CHAT_TEMPLATE =
   "{% endfor %}" +
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
-export interface TinyOptions {
+export interface TinyOptions extends Partial<Form> {
   /** Another seed, another model. */
   readonly seed?: number;
-  readonly recipe?: Recipe;
 }
 
 /**
@@ -57,7 +56,8 @@ export async function tinyModel(dir = modelsRoot().compiled, options: TinyOption
 }
 
 /** The tiny model before it is compiled. */
-export function tinyInput({ seed = 1, recipe = "q8" }: TinyOptions = {}): CompileInput {
+export function tinyInput(options: TinyOptions = {}): CompileInput {
+  const { seed = 1, recipe = "q8", kv = "fp32" } = options;
   const identity = `tiny ${TINY_VERSION} ${seed} ${JSON.stringify(TINY_SHAPE)}`;
   return {
     name: TINY,
@@ -66,7 +66,7 @@ export function tinyInput({ seed = 1, recipe = "q8" }: TinyOptions = {}): Compil
     shape: TINY_SHAPE,
     text: tinyText(),
     weightsDigest: createHash("sha256").update(identity).digest("hex"),
-    recipe,
+    form: { recipe, kv },
     source: tinyWeights(seed),
   };
 }

@@ -7,7 +7,7 @@ import type { FileHandle } from "node:fs/promises";
 import type { DecoderGraph } from "./graph.js";
 import type { MatrixPart, WeightPlan } from "./graph-weights.js";
 import { Q8_BLOCK } from "./graph-weights.js";
-import type { Q8Rows } from "./quantize.js";
+import { Int8Columns, type Q8Rows } from "./quantize.js";
 import { rotaryTable } from "./rotary.js";
 
 /** Where weights come from, by their GGUF names; rows in the Hugging Face order. */
@@ -18,6 +18,8 @@ export interface WeightSource {
   q8(tensor: string, first: number, count: number): Promise<Q8Rows>;
   /** Divisors of the rotary frequencies, one for each pair, where the model has them. */
   rotaryFactors?(): Promise<Float32Array | undefined>;
+  /** Calibrated scales of a layer's keys or values [kvHeads, headDim], for KV in int8. */
+  kvScale?(layer: number, part: "k" | "v"): Float32Array;
 }
 
 const CHUNK_VALUES = 1 << 20;
@@ -41,7 +43,7 @@ export async function writeWeights(
   onProgress(graph.weightBytes, graph.weightBytes);
 }
 
-type Write = (values: Float32Array | Uint8Array, offset: number) => Promise<void>;
+type Write = (values: Float32Array | Uint8Array | Int8Array, offset: number) => Promise<void>;
 
 async function writePlan(write: Write, plan: WeightPlan, source: WeightSource): Promise<void> {
   switch (plan.kind) {
@@ -64,7 +66,29 @@ async function writePlan(write: Write, plan: WeightPlan, source: WeightSource): 
         await write(rows.scales, plan.scales.offset + block * 4);
         await write(rows.zeros, plan.zeros.offset + block);
       });
+    case "int8":
+      return writeInt8(write, plan, source);
+    case "kv_scale": {
+      const scale = source.kvScale?.(plan.layer, plan.part);
+      if (!scale) throw new TypeError("KV in int8 needs a calibration");
+      return write(scale, plan.region.offset);
+    }
   }
+}
+
+/** The whole matrix is held, a byte a value: a transpose has no rows to write one by one. */
+async function writeInt8(
+  write: Write,
+  plan: WeightPlan & { readonly kind: "int8" },
+  source: WeightSource,
+): Promise<void> {
+  const outputs = plan.parts.reduce((sum, part) => sum + part.rows, 0);
+  const columns = new Int8Columns(plan.cols, outputs);
+  await eachChunk(plan.parts, plan.cols, async (tensor, first, count, row) => {
+    columns.put(row, await source.rows(tensor, first, count));
+  });
+  await write(columns.bytes, plan.region.offset);
+  await write(columns.scales, plan.scales.offset);
 }
 
 /** Calls `work` for runs of rows, about a million values each; `row` counts over all parts. */
@@ -86,7 +110,7 @@ async function eachChunk(
 
 async function writeAt(
   file: FileHandle,
-  values: Float32Array | Uint8Array,
+  values: Float32Array | Uint8Array | Int8Array,
   offset: number,
 ): Promise<void> {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

@@ -24,13 +24,17 @@ export class TestSession {
 
   /** Forgets everything; the next context may hold `tokens`. */
   reset(tokens: number): void {
-    const { layers, kvHeads, headDim } = this.config;
+    const { layers, kvHeads, headDim, kv } = this.config;
     this.#length = 0;
     this.#kv = {};
     for (let i = 0; i < layers; i++) {
       for (const part of ["k", "v"]) {
-        const empty = new Float32Array(kvHeads * tokens * headDim);
-        this.#kv[`past_${part}.${i}`] = new Tensor("float32", empty, [1, kvHeads, tokens, headDim]);
+        const dims = [1, kvHeads, tokens, headDim];
+        const size = kvHeads * tokens * headDim;
+        this.#kv[`past_${part}.${i}`] =
+          kv === "int8"
+            ? new Tensor("int8", new Int8Array(size), dims)
+            : new Tensor("float32", new Float32Array(size), dims);
       }
     }
   }
