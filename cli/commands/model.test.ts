@@ -1,14 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { readCompiled } from "../../servers/llm/models/compiled.js";
+import { holdCompiled } from "../../servers/llm/models/holds.js";
 import { openLibrary } from "../../servers/llm/models/library.js";
 import { ggufBytes } from "../../servers/llm/models/testing/gguf-writer.js";
 import { llamaFile } from "../../servers/llm/models/testing/llama-gguf.js";
+import { main } from "../program.js";
 import { ensureModel } from "./model.js";
 
 const CONTIX = fileURLToPath(new URL("../contix.ts", import.meta.url));
@@ -53,7 +55,25 @@ async function finished(child: ChildProcess): Promise<Run> {
   return { code, stdout, stderr };
 }
 
-const contix = (...args: string[]) => finished(start(args));
+/** A command line within this process, which is faster than one of its own. */
+async function contix(...args: string[]): Promise<Run> {
+  const written = { stdout: "", stderr: "" };
+  const into = (name: "stdout" | "stderr") =>
+    vi.spyOn(process[name], "write").mockImplementation((text) => {
+      written[name] += text;
+      return true;
+    });
+  const spies = [into("stdout"), into("stderr")];
+  vi.stubEnv("CONTIX_MODELS", root);
+  try {
+    const code = await main(["model", ...args]);
+    return { code, ...written };
+  } finally {
+    process.exitCode = undefined;
+    for (const spy of spies) spy.mockRestore();
+    vi.unstubAllEnvs();
+  }
+}
 
 /** A directory for PATH in which `python3` runs `script`. */
 async function pathWithPython(script: string): Promise<string> {
@@ -73,9 +93,27 @@ describe("contix model", () => {
     expect(model).toMatchObject({ name: "mine", license: "cc0-1.0", arch: "llama" });
     expect((await contix("ls")).stdout).toMatch(/NAME .*\nmine +[0-9a-f]{12} .*cc0-1.0/);
     const shown = JSON.parse((await contix("show", "mine", "--json")).stdout);
+    expect(shown).toMatchObject({ kind: "gguf", users: [] });
     expect(shown.compiled).toMatchObject([{ dir: model.compiled, config: { recipe: "q8" } }]);
     expect((await contix("path", "mine")).stdout.trim()).toBe(model.compiled);
     expect((await contix("path", "mine", "--gguf")).stdout.trim()).toBe(model.file);
+    const target = join(root, "out.gguf");
+    expect((await contix("export", "mine", target)).stdout).toBe(`${target}\n`);
+    expect((await contix("cp", "mine", "again", "--json")).stdout).toMatch(/^{"name":"again"/);
+    expect((await contix("verify")).stdout).toMatch(/ok +again file .*\nok +again compiled /);
+    expect((await contix("gc", "--json")).stdout).toMatch(/^{"dryRun":false,"freed":0,/);
+    const release = await holdCompiled(model.compiled);
+    expect((await contix("rm", "again")).code).toBe(0);
+    const busy = await contix("rm", "mine");
+    expect(busy.stderr).toMatch(/^contix: mine is in use by process \d+ .*--force \(EBUSY\)\n$/);
+    expect((await contix("ls")).stdout).toMatch(/q8, in use/);
+    release();
+    await truncate(model.file, 1000);
+    const bad = await contix("verify", "mine");
+    expect(bad).toMatchObject({ code: 1 });
+    expect(bad.stdout).toMatch(
+      /damaged mine file .*\n +contix model verify mine --remove-bad, then/,
+    );
     expect((await contix("rm", "mine")).stdout).toMatch(/^removed mine: [0-9a-f]{12}\n$/);
     expect(JSON.parse((await contix("ls", "--json")).stdout)).toEqual([]);
   });

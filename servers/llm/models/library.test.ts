@@ -1,9 +1,6 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readCompiled } from "./compiled.js";
 import { openLibrary } from "./library.js";
@@ -11,8 +8,6 @@ import { ggufBytes } from "./testing/gguf-writer.js";
 import { llamaFile, llamaWeights, SMALL_SHAPE } from "./testing/llama-gguf.js";
 import { referenceLogits } from "./testing/reference.js";
 import { TestSession } from "./testing/session.js";
-
-const DIE = fileURLToPath(new URL("testing/die.ts", import.meta.url));
 
 let files: string;
 let file: string;
@@ -111,21 +106,6 @@ describe("import", () => {
       await expect(imported).rejects.toMatchObject({ name: "AbortError" });
       expect(await everything()).toEqual([]);
     }
-  });
-
-  it("shows nothing of a process that was killed, and the next import cleans up", async () => {
-    const library = openLibrary(root);
-    for (const phase of ["copy", "compile"]) {
-      const args = ["--import", "tsx", DIE, root, file, "a", phase];
-      const killed = await promisify(execFile)(process.execPath, args).catch((error) => error);
-      expect(killed).toMatchObject({ signal: "SIGKILL" });
-      expect(await library.list()).toEqual([]);
-      expect((await everything()).length).toBeGreaterThan(0);
-    }
-    await library.importFile(file, { name: "a" });
-    expect(await library.list()).toHaveLength(1);
-    const names = await readdir(root, { recursive: true });
-    expect(names.filter((name) => name.includes("staging"))).toEqual([]);
   });
 });
 

