@@ -50,7 +50,8 @@ export class ServedModel {
   #engine: Engine | undefined;
   #starting: Promise<Engine> | undefined;
   #resting: Promise<void> | undefined;
-  #refused: { readonly error: ContixError; readonly until: number } | undefined;
+  /** Why it could not be started a while ago. */
+  #refused: ContixError | undefined;
   #holds = 0;
   #timing = false;
 
@@ -80,10 +81,7 @@ export class ServedModel {
   }
   /** Why calls on it fail now, if they do. */
   get failure(): ContixError | undefined {
-    const { until = 0 } = this.#refused ?? {};
-    return (
-      this.#driver?.failure ?? (this.#parts.clock.now() < until ? this.#refused?.error : undefined)
-    );
+    return this.#driver?.failure ?? this.#refused;
   }
 
   /** While it is held its driver is not stopped, whatever else needs memory. */
@@ -197,8 +195,11 @@ export class ServedModel {
       error instanceof ContixError
         ? error
         : new ContixError("EIO", `the model ${this.name} can not be started; see the log`);
-    this.#refused = { error: typed, until: clock.now() + REFUSED_US };
-    clock.after(REFUSED_US, () => this.#parts.onState(this));
+    this.#refused = typed;
+    clock.after(REFUSED_US, () => {
+      this.#refused = undefined;
+      this.#parts.onState(this);
+    });
     return typed;
   }
 
