@@ -45,7 +45,7 @@ import {
 import type { Rope } from "./rotary.js";
 
 /** Part of the engine digest: raise it with every change of the graph or of the weights' form. */
-export const GRAPH_VERSION = 1;
+export const GRAPH_VERSION = 2;
 
 /** What the names of probes start with; the rest names a norm's weights. */
 export const PROBE = "probe.";
@@ -80,7 +80,7 @@ interface Stream {
 }
 
 class DecoderBuilder {
-  readonly #g = new GraphBuilder("contix-llama", COMPILED_FILES.weights);
+  readonly #g = new GraphBuilder("contix", COMPILED_FILES.weights);
   readonly #plan: WeightPlan[] = [];
   readonly #shape: DecoderShape;
   readonly #form: Form;

@@ -42,7 +42,8 @@ function quantizeBlock(values: Float32Array, block: number, out: Q8Rows): void {
   }
   // A block of zeros needs some scale that is not zero.
   const scale = Math.fround((high - low) / 255) || 1;
-  const zero = Math.round(-low / scale);
+  // Of numbers near the least of floats the scale is rounded by much.
+  const zero = Math.min(255, Math.round(-low / scale));
   out.scales[block] = scale;
   out.zeros[block] = zero;
   for (let i = start; i < start + Q8_BLOCK; i++) {
