@@ -2,10 +2,12 @@
  * A chat in the terminal, over one context that lives on. Ctrl-C stops the
  * answer, twice ends the chat; /stats shows where the context stands.
  *
- *   contix run -i agents/chat.ts
+ *   contix run -i agents/chat.ts [MODEL]
  */
 import { createInterface } from "node:readline";
 import { type Context, connect, SyscallError, type Usage } from "contix";
+
+const [, , model] = process.argv;
 
 await using os = await connect();
 let ctx = await begin();
@@ -34,7 +36,7 @@ console.log();
 if (!heard) console.error("chat: no input; start it with `contix run -i agents/chat.ts`");
 
 async function begin(): Promise<Context> {
-  const fresh = await os.ctx.create();
+  const fresh = await os.ctx.create({ model });
   await fresh.append({ role: "system", content: "You are a friendly assistant. Be brief." });
   return fresh;
 }

@@ -77,6 +77,18 @@ describe("a model", () => {
     expect((await model(os, "tiny")).driverPid).toBe(driverPid);
   });
 
+  it("that must be compiled first is, while the kernel serves", async () => {
+    const kernel = await startTestKernel({ flags: ["--driver", "onnxruntime", "--model", "fake"] });
+    open.push(kernel);
+    await using os = await kernel.connect();
+    const [tiny, fake] = await Promise.all([
+      os.llm.generate("Hello", { ...GREEDY, model: "tiny" }),
+      os.llm.generate("Hello", GREEDY),
+    ]);
+    expect([tiny.tokens.length, fake.tokens.length]).toEqual([24, 24]);
+    expect((await model(os, "tiny")).memory).toBeGreaterThan(192 << 20);
+  });
+
   it("has contexts of its own, which no other goes on with", async () => {
     const { os } = await start();
     await using own = await os.ctx.create();
