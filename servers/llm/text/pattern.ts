@@ -31,10 +31,13 @@ export function expression(pattern: Pattern, where: string): RegExp {
 export function spans(text: string, pattern: RegExp): Span[] {
   const found: Span[] = [];
   let done = 0;
-  for (const match of text.matchAll(pattern)) {
+  // Not matchAll: it copies the expression, which costs more than a short text's matches.
+  pattern.lastIndex = 0;
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
     const end = match.index + match[0].length;
     if (match.index > done) found.push({ start: done, end: match.index, match: false });
     if (end > match.index) found.push({ start: match.index, end, match: true });
+    else pattern.lastIndex += (text.codePointAt(end) ?? 0) > 0xffff ? 2 : 1;
     done = end;
   }
   if (done < text.length) found.push({ start: done, end: text.length, match: false });

@@ -111,4 +111,15 @@ describe("readVocabulary", () => {
   ])("refuses %s", (_, json) => {
     expect(() => readVocabulary(json)).toThrow(expect.objectContaining({ code: "EMODEL" }));
   });
+
+  it("names the part that it does not know", () => {
+    const steps = sequence(SPLIT, { type: "UnicodeScripts" });
+    expect(() => readVocabulary(change({ pre_tokenizer: steps }))).toThrow(
+      /pre_tokenizer\.pretokenizers\.1\.type: "UnicodeScripts"; those that can be read: Split, /,
+    );
+    const split = { ...SPLIT, behavior: "Sideways" };
+    expect(() => readVocabulary(change({ pre_tokenizer: split }))).toThrow(
+      /pre_tokenizer\.behavior: /,
+    );
+  });
 });
