@@ -47,7 +47,7 @@ const STEPS = 15;
 
 /** The choice for these weights on this machine, if it was made. */
 export async function chosen(parent: string, weightsDigest: string): Promise<Choice | undefined> {
-  const text = await readFile(placeOf(parent, weightsDigest), "utf8").catch(() => undefined);
+  const text = await readFile(choicePlace(parent, weightsDigest), "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
   try {
     return Choice.parse(JSON.parse(text));
@@ -170,7 +170,7 @@ async function keep(
   reason: string,
 ): Promise<Choice> {
   const choice: Choice = { format: 1, ...form, reason };
-  const place = placeOf(parent, weightsDigest);
+  const place = choicePlace(parent, weightsDigest);
   await mkdir(dirname(place), { recursive: true });
   const draft = `${place}.${process.pid}`;
   await writeFile(draft, `${JSON.stringify(choice, null, 2)}\n`);
@@ -179,7 +179,8 @@ async function keep(
 }
 
 /** What decides the digest of a form decides the choice too. */
-function placeOf(parent: string, weightsDigest: string): string {
+/** Where the choice for these weights on this machine lies. */
+export function choicePlace(parent: string, weightsDigest: string): string {
   return join(parent, ".choices", `${engineDigest(weightsDigest, INT8)}.json`);
 }
 

@@ -53,6 +53,20 @@ export function causeOf(error: unknown): string {
   return cause instanceof Error && cause.message !== "" ? cause.message : error.message;
 }
 
+const UNREACHABLE = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH"];
+
+/**
+ * Whether nobody is there at all (who was not there before is then not worth waiting for),
+ * or fetch itself refuses: a port or a scheme that it does not speak to, a redirect loop.
+ */
+export function isHopeless(error: ContixError): boolean {
+  const failed = error.cause;
+  if (!(failed instanceof TypeError)) return false;
+  const { cause } = failed;
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return code === undefined || UNREACHABLE.some((name) => name === code);
+}
+
 /** Seconds or a date, as microseconds from now. */
 function retryAfter(text: string | null): number {
   if (text === null) return 0;

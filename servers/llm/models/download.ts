@@ -9,7 +9,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ContixError } from "../../../proto/errno.js";
-import { fetchWithin, identityHeaders, refusalOf } from "./download-http.js";
+import { fetchWithin, identityHeaders, isHopeless, refusalOf } from "./download-http.js";
 import type { PartialFile, Span } from "./download-partial.js";
 import { headOf, readBody } from "./download-range.js";
 
@@ -60,11 +60,14 @@ export async function download(
 ): Promise<void> {
   let failures = 0;
   let changes = 0;
+  // Whether the server has answered, ever.
+  let met = false;
   let { connections } = options;
   while (partial.gaps.length > 0) {
     const before = partial.received;
     try {
       await round(url, partial, { ...options, connections });
+      met = true;
     } catch (error) {
       options.signal?.throwIfAborted();
       if (error instanceof Changed) {
@@ -74,6 +77,8 @@ export async function download(
         continue;
       }
       if (!(error instanceof ContixError) || !error.retryable) throw error;
+      met ||= !isHopeless(error);
+      if (!met) throw error;
       const some = Math.min(NEXT_TO_NOTHING, partial.size - before);
       failures = partial.received - before >= some ? 0 : failures + 1;
       if (failures >= options.tries) throw error;

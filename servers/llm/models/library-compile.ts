@@ -1,5 +1,8 @@
 /** How a version of the library becomes a compiled model: the one place that knows its kinds. */
 import { join } from "node:path";
+import { compileEmbedder } from "../embed/compile-embedder.js";
+import { embedderDigest, readCompiledEmbedder } from "../embed/compiled-embedder.js";
+import { isEncoder } from "../embed/inspect-embedder.js";
 import { compileExport } from "../onnx-export/compile-export.js";
 import { exportDigest, readCompiledExport } from "../onnx-export/compiled-export.js";
 import { type ChoiceSpace, type ChooseOptions, choose, chosen } from "./choose.js";
@@ -49,9 +52,11 @@ export async function inspectGguf(path: string): Promise<Inspected> {
 /** The directory that `job` is compiled to, if it is there. */
 export async function compiledPlace(job: CompileJob): Promise<string | undefined> {
   const { kind, digest } = job.version;
-  if (kind === "onnx") {
-    const dir = join(job.parent, exportDigest(digest));
-    return (await succeeds(readCompiledExport(dir))) ? dir : undefined;
+  if (kind !== "gguf") {
+    const exported = join(job.parent, exportDigest(digest));
+    if (await succeeds(readCompiledExport(exported))) return exported;
+    const dir = join(job.parent, embedderDigest(digest));
+    return (await succeeds(readCompiledEmbedder(dir))) ? dir : undefined;
   }
   const form = await knownForm(job);
   if (!form) return undefined;
@@ -65,7 +70,7 @@ export async function compiledPlace(job: CompileJob): Promise<string | undefined
  * @throws ContixError EMODEL when it can not be; ENOSPC.
  */
 export async function compileVersion(job: CompileJob, options: WorkOptions): Promise<string> {
-  if (job.version.kind === "onnx") return compileOnnx(job, options);
+  if (job.version.kind !== "gguf") return compileFiles(job, options);
   const header = await readGgufHeader(job.path);
   const shape = decoderShape(header);
   const { digest, arch, license } = job.version;
@@ -111,6 +116,9 @@ export function isCurrent(config: AnyCompiled): boolean {
   if (config.adapter === "onnx-export") {
     return config.engineDigest === exportDigest(config.weightsDigest);
   }
+  if (config.adapter === "embedder") {
+    return config.engineDigest === embedderDigest(config.weightsDigest);
+  }
   const own = CompiledModel.safeParse(config);
   return own.success && own.data.engineDigest === engineDigest(own.data.weightsDigest, own.data);
 }
@@ -120,17 +128,19 @@ function weightsOf(header: GgufHeader): number {
   return [...header.tensors.values()].reduce((sum, { shape }) => sum + count(shape), 0);
 }
 
-/** The files of a version never change, so they are linked. */
-function compileOnnx(job: CompileJob, { onProgress, signal }: WorkOptions): Promise<string> {
-  const { main, digest, license } = job.version;
-  return compileExport(job.path, job.parent, {
+/** A decoder's export, or an embedding model. The files of a version never change: they are linked. */
+async function compileFiles(job: CompileJob, { onProgress, signal }: WorkOptions): Promise<string> {
+  const { kind, main, digest, license } = job.version;
+  const settings = {
     name: job.name,
-    graph: main,
     weightsDigest: digest,
     license: license === "unknown" ? undefined : license,
-    onProgress: (done, total) => onProgress?.({ phase: "compile", done, total }),
+    onProgress: (done: number, total: number) => onProgress?.({ phase: "compile", done, total }),
     signal,
-  });
+  };
+  if (kind === "safetensors") return compileEmbedder(job.path, job.parent, settings);
+  const compileGraph = (await isEncoder(job.path, main)) ? compileEmbedder : compileExport;
+  return compileGraph(job.path, job.parent, { ...settings, graph: main });
 }
 
 async function succeeds(work: Promise<unknown>): Promise<boolean> {

@@ -61,7 +61,9 @@ function needsMount(context: TestContext): void {
 }
 
 async function filesIn(dir: string): Promise<string[]> {
-  return readdir(join(disk, "models", dir)).catch(() => []);
+  const options = { recursive: true, withFileTypes: true } as const;
+  const found = await readdir(join(disk, "models", dir), options).catch(() => []);
+  return found.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
 const full = { code: "ENOSPC", message: expect.stringMatching(/no space left on the disk of/) };

@@ -1,6 +1,7 @@
 /** Clears a library of what nobody can use any more. What is in use, or being made, stays. */
 import { readdir, rm, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { choicePlace } from "./choose.js";
 import { PartialFile } from "./download-partial.js";
 import { removeUnusedDirectory, removeUnusedFile, usersOf } from "./holds.js";
 import { isCurrent } from "./library-compile.js";
@@ -65,6 +66,7 @@ async function candidates(shelf: Shelf, options: GcOptions): Promise<Candidate[]
     ...(await partials(shelf, options)),
     ...(await leftovers([paths.compiled, paths.exports, paths.blobs, paths.partial])),
     ...(await oldNotes(paths.manifests)),
+    ...(await choices(shelf)),
   ];
 }
 
@@ -153,6 +155,17 @@ async function leftovers(parents: readonly string[]): Promise<Candidate[]> {
 async function oldNotes(dir: string): Promise<Candidate[]> {
   const names = (await namesIn(dir)).filter((name) => name.endsWith(".new"));
   return Promise.all(names.map((name) => leftover(join(dir, name), "its process was killed")));
+}
+
+/** What was measured of models that are gone, or on other machines. */
+async function choices(shelf: Shelf): Promise<Candidate[]> {
+  const place = (digest: string) => choicePlace(shelf.paths.compiled, digest);
+  const needed = new Set((await shelf.versions()).map(({ digest }) => place(digest)));
+  const dir = dirname(place(""));
+  const gone = (await namesIn(dir))
+    .map((name) => join(dir, name))
+    .filter((path) => !needed.has(path));
+  return Promise.all(gone.map((path) => leftover(path, "measured of a model that is gone")));
 }
 
 async function leftover(path: string, why: string): Promise<Candidate> {

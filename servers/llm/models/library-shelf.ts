@@ -1,8 +1,9 @@
 /** What lies in a model library and how it hangs together: names, versions, files, compiled forms. */
-import { copyFile, link, mkdir, readdir, stat } from "node:fs/promises";
+import { copyFile, link, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { BlobStore } from "./blobs.js";
+import { choicePlace } from "./choose.js";
 import { AnyCompiled, readAs } from "./compiled.js";
 import { removeUnusedDirectory, usersOf } from "./holds.js";
 import { isHeld, withLock } from "./lock.js";
@@ -88,7 +89,7 @@ export class Shelf {
   /** Who uses any form of a version, for people. */
   async usersOf(version: ModelVersion): Promise<string[]> {
     const dirs = (await this.forms(version.digest)).map(({ dir }) => dir);
-    if (version.kind === "onnx") dirs.push(this.exportDirectory(version));
+    if (version.kind !== "gguf") dirs.push(this.exportDirectory(version));
     return [...new Set(dirs.flatMap((dir) => usersOf(dir)))];
   }
 
@@ -104,6 +105,7 @@ export class Shelf {
       for (const { dir } of await this.forms(version.digest)) await removeUnusedDirectory(dir);
       const dir = this.exportDirectory(version);
       if (await isDirectory(dir)) await removeUnusedDirectory(dir);
+      await rm(choicePlace(this.paths.compiled, version.digest), { force: true });
     }
     await this.dropUnneeded(version.files);
   }

@@ -89,7 +89,7 @@ function fileJob(
   };
   const discard = async (finding: Finding): Promise<Finding> => {
     // Its export, if there is one, holds the same bytes.
-    if (version.kind === "onnx") await removeUnusedDirectory(shelf.exportDirectory(version));
+    if (version.kind !== "gguf") await removeUnusedDirectory(shelf.exportDirectory(version));
     const removed = await removeUnusedFile(path);
     return { ...finding, removed, fix: removed ? bringAnew(name, version) : IN_USE };
   };

