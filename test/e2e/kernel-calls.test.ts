@@ -35,7 +35,7 @@ describe("a call's name", () => {
   });
 
   it("survives a broken stream: the run goes on, the answer comes once", async () => {
-    const kernel = await start({ stepUs: 5000 });
+    const kernel = await start({ stepUs: 5000, flags: ["--detach-grace-ms", "60000"] });
     const client = new RawClient(kernel.address);
     client.hello(kernel.token);
     const welcome = await client.welcome();
