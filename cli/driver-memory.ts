@@ -6,6 +6,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../kernel/config.js";
+import { ContixError } from "../proto/errno.js";
 
 /** Node, the runtime, the buffers of a step. */
 const PROCESS_BYTES = 192 << 20;
@@ -32,7 +33,11 @@ interface Anatomy {
 
 async function anatomy(dir: string): Promise<Anatomy> {
   const compiled = await import("../servers/llm/models/compiled.js");
-  const { adapter, window } = await compiled.readAnyCompiled(dir);
+  const { adapter, name, window } = await compiled.readAnyCompiled(dir);
+  if (adapter === "embedder") {
+    const message = `${name} is an embedding model: it generates no text`;
+    throw new ContixError("EMODEL", message, { argument: "model" });
+  }
   if (adapter === "onnx-export") {
     const { readCompiledExport } = await import("../servers/llm/onnx-export/compiled-export.js");
     const { files, layout } = await readCompiledExport(dir);

@@ -1,5 +1,6 @@
 /** The LLM driver on ONNX Runtime: `node dist/servers/llm/main.js` with the kernel on descriptor 3. */
 
+import { ContixError } from "../../proto/errno.js";
 import type { Open } from "../../proto/gen/contix/driver/v1/llm.js";
 import { runDriver } from "./driver.js";
 import type { Model } from "./engine/model.js";
@@ -19,6 +20,9 @@ runDriver({
 async function openModel(open: Open): Promise<Model> {
   const { adapter, name } = await readAnyCompiled(open.model);
   if (adapter === "graph") return OnnxModel.open(open.model, open);
+  if (adapter === "embedder") {
+    throw new ContixError("EMODEL", `${name} is an embedding model: it generates no text`);
+  }
   console.error(`driver: ${name} is an ONNX export, run as it came: slowly, each row alone`);
   return ExportModel.open(open.model, open);
 }

@@ -65,6 +65,10 @@ async function fill(
     ...identity,
     format: 1,
     adapter: "embedder",
+    bosId: null,
+    addBos: false,
+    eosIds: [],
+    chatTemplate: null,
     files: [...new Set(names)],
   });
   const text = `${JSON.stringify(config, null, 2)}\n`;

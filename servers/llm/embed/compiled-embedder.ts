@@ -4,25 +4,17 @@
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { COMPILED_FILES, readAs } from "../models/compiled.js";
+import { AnyCompiled, COMPILED_FILES, readAs } from "../models/compiled.js";
 import { kernelClass, runtimeVersion } from "../models/digest.js";
 import { BERT_GRAPH_VERSION } from "./bert-graph.js";
 import { Pooling } from "./inspect-embedder.js";
 
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.number().int().positive();
 
-export const CompiledEmbedder = z.object({
-  format: z.literal(1),
+/** `window` is the most tokens of a text, the model's own at both ends included. */
+export const CompiledEmbedder = AnyCompiled.extend({
   adapter: z.literal("embedder"),
-  name: z.string().min(1),
-  arch: z.string().min(1),
-  engineDigest: digest,
-  weightsDigest: digest,
-  license: z.string(),
   dimensions: count,
-  maxTokens: count.min(3),
-  vocab: count,
   pooling: Pooling,
   /** Names of the graph's inputs beside input_ids, and of its output. */
   inputs: z.array(z.enum(["attention_mask", "token_type_ids"])),

@@ -81,16 +81,14 @@ class OnnxEmbedder implements Embedder {
     this.name = model.name;
     this.engineDigest = model.engineDigest;
     this.dimensions = model.dimensions;
-    this.maxTokens = model.maxTokens;
+    this.maxTokens = model.window;
     this.#pooling = model.pooling;
     this.#tokens = tokens;
     this.#session = session;
     // Every token counts, and every text is a first sentence.
     const filled = model.inputs.map((input) => (input === "attention_mask" ? 1n : 0n));
-    this.#inputs = [0n, ...filled].map((value) =>
-      aligned(BigInt64Array, model.maxTokens).fill(value),
-    );
-    this.#output = aligned(Float32Array, model.maxTokens * model.dimensions);
+    this.#inputs = [0n, ...filled].map((value) => aligned(BigInt64Array, model.window).fill(value));
+    this.#output = aligned(Float32Array, model.window * model.dimensions);
   }
 
   async embed(texts: readonly string[], { signal }: EmbedOptions = {}): Promise<Float32Array[]> {
@@ -150,11 +148,11 @@ function pooled(rows: Float32Array, count: number, dimensions: number): Float32A
  * Makes tokens of a whole text: those that the tokenizer puts around it, and of what is
  * between them as much as fits. Names of special tokens in a text are text.
  */
-function wholeTexts(json: unknown, { maxTokens, vocab }: CompiledEmbedder) {
+function wholeTexts(json: unknown, { window, vocab }: CompiledEmbedder) {
   const vocabulary = readVocabulary(json);
   const tokenizer = new Tokenizer(vocabulary);
   const { prefix, suffix } = vocabulary;
-  const room = maxTokens - prefix.length - suffix.length;
+  const room = window - prefix.length - suffix.length;
   return (text: string): readonly number[] => {
     const body = tokenizer.encode(text, { special: false }).slice(0, room);
     const tokens = [...prefix, ...body, ...suffix];

@@ -5,7 +5,7 @@
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { ContixError } from "../../../proto/errno.js";
-import { fileWithin, findGraph, jsonFile } from "../onnx-export/export-files.js";
+import { fileWithin, findGraph, homeOf, jsonFile } from "../onnx-export/export-files.js";
 import { type GraphFile, readGraphFile } from "../onnx-export/graph-file.js";
 import type { ExportFile } from "../onnx-export/inspect.js";
 import { type BertShape, buildBertGraph } from "./bert-graph.js";
@@ -18,7 +18,8 @@ export type Pooling = z.infer<typeof Pooling>;
 export interface EmbedderFacts {
   readonly arch: string;
   readonly dimensions: number;
-  readonly maxTokens: number;
+  /** The most tokens of a text. */
+  readonly window: number;
   readonly vocab: number;
   readonly pooling: Pooling;
   /** Names of the inputs beside input_ids. */
@@ -58,27 +59,38 @@ const Sentences = z.object({ max_seq_length: size.nullish() });
 const Modes = z.record(z.string(), z.unknown());
 
 /**
- * Reads the directory `dir`; an ONNX file goes before safetensors.
+ * Reads the directory `top`; an ONNX file goes before safetensors.
  * @throws ContixError EMODEL that says what is missing or of no kind that runs here
  */
-export async function inspectEmbedder(dir: string, graph?: string): Promise<EmbedderFacts> {
+export async function inspectEmbedder(top: string, graph?: string): Promise<EmbedderFacts> {
+  const found = graph ?? (await findGraph(top).catch(() => undefined));
+  const dir = found === undefined ? top : await homeOf(top, found);
   const config = parse(Config, await needed(dir, "config.json"), "config.json");
   const tokenizer = parse(z.looseObject({}), await needed(dir, "tokenizer.json"), "tokenizer.json");
   const common = {
     arch: config.model_type,
     dimensions: config.hidden_size,
-    maxTokens: await maxTokens(dir, config),
+    window: await windowOf(dir, config),
     vocab: config.vocab_size,
     pooling: await poolingOf(dir),
     tokenizer,
   };
-  const found = graph ?? (await findGraph(dir).catch(() => undefined));
-  if (found !== undefined) return { ...common, ...(await exported(dir, found, config)) };
+  if (found !== undefined) return { ...common, ...(await exported(top, found, config)) };
   const path = await fileWithin(dir, WEIGHTS).catch(() => undefined);
   if (path === undefined) throw new ContixError("EMODEL", `${dir} has neither ONNX nor ${WEIGHTS}`);
   const built = buildBertGraph(bertShape(config), await readSafeTensors(path), WEIGHTS);
   const files = [{ name: WEIGHTS, path }];
   return { ...common, files, built, graph: GRAPH, inputs: [], output: "last_hidden_state" };
+}
+
+/**
+ * Whether the graph `name` in `dir` reads texts and generates none: it has no past.
+ * @throws ContixError EMODEL when it is no graph
+ */
+export async function isEncoder(dir: string, name: string): Promise<boolean> {
+  const { inputs, outputs } = readGraphFile(await fileWithin(dir, name));
+  const generates = inputs.some((value) => value.name.startsWith("past_key_values"));
+  return !generates && outputs.some((value) => OUTPUTS.includes(value.name));
 }
 
 async function exported(dir: string, name: string, config: Config) {
@@ -136,13 +148,13 @@ function bertShape(config: Config): BertShape {
   };
 }
 
-async function maxTokens(dir: string, config: Config): Promise<number> {
+async function windowOf(dir: string, config: Config): Promise<number> {
   const file = "sentence_bert_config.json";
   const { max_seq_length: most } = parse(Sentences, (await jsonFile(dir, file)) ?? {}, file);
   // RoBERTa's positions start behind its padding token.
   const shift = config.model_type.includes("roberta") ? 2 : 0;
-  const window = config.max_position_embeddings - shift;
-  const tokens = Math.min(most ?? window, window);
+  const positions = config.max_position_embeddings - shift;
+  const tokens = Math.min(most ?? positions, positions);
   if (tokens < 3) throw refused(`it takes ${tokens} tokens at most`);
   return tokens;
 }

@@ -42,6 +42,29 @@ export interface HeldBlob {
   readonly release: Release;
 }
 
+/**
+ * What `work` gives for one after the other; when it gives nothing, or fails, what was
+ * held until then is released, and the answer is the same.
+ */
+export async function eachHeld<T, H extends HeldBlob | undefined>(
+  items: readonly T[],
+  work: (item: T) => Promise<H>,
+): Promise<HeldBlob[] | Extract<H, undefined>> {
+  const held: HeldBlob[] = [];
+  let whole = false;
+  try {
+    for (const item of items) {
+      const blob = await work(item);
+      if (blob === undefined) return undefined as Extract<H, undefined>;
+      held.push(blob);
+    }
+    whole = true;
+    return held;
+  } finally {
+    if (!whole) for (const { release } of held) release();
+  }
+}
+
 export class BlobStore {
   readonly #dir: string;
 

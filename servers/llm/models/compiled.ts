@@ -60,7 +60,8 @@ export type CompiledModel = z.infer<typeof CompiledModel>;
 
 /**
  * What the configuration holds whatever runs the graph: a graph of our own (this file's
- * schema) or one that came from elsewhere (onnx-export/compiled-export.ts).
+ * schema), one that came from elsewhere (onnx-export/compiled-export.ts), or an embedding
+ * model (embed/compiled-embedder.ts), which generates nothing.
  */
 export const AnyCompiled = CompiledModel.pick({
   format: true,
@@ -75,7 +76,7 @@ export const AnyCompiled = CompiledModel.pick({
   eosIds: true,
   chatTemplate: true,
   license: true,
-}).extend({ adapter: z.enum(["graph", "onnx-export"]).default("graph") });
+}).extend({ adapter: z.enum(["graph", "onnx-export", "embedder"]).default("graph") });
 export type AnyCompiled = z.infer<typeof AnyCompiled>;
 
 /** The files of a compiled model's directory. */

@@ -1,7 +1,7 @@
 /**
  * Manifests: one JSON file for each model name, with its versions, newest first.
- * A version is a GGUF file, named by its sha256, or the files of an ONNX export, named
- * by the sha256 of their list.
+ * A version is a GGUF file, named by its sha256, or the files of an ONNX export or an
+ * embedding model, named by the sha256 of their list.
  */
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -31,8 +31,8 @@ export const ModelVersion = z
     digest,
     /** Bytes of all files. */
     size: z.number().int().positive(),
-    kind: z.enum(["gguf", "onnx"]).default("gguf"),
-    /** The GGUF file, or the graph of an export. */
+    kind: z.enum(["gguf", "onnx", "safetensors"]).default("gguf"),
+    /** The GGUF file, the graph of an export, or the weights. */
     main: inside.optional(),
     /** Left out of a manifest whose only file is the GGUF file that the digest names. */
     files: z.array(ModelFile).min(1).optional(),

@@ -33,6 +33,12 @@ export async function findGraph(dir: string): Promise<string> {
   throw new ContixError("EMODEL", `${dir} has no graph of a usual name; it has ${there}`);
 }
 
+/** Where config.json is: Optimum puts all into one folder, onnx-community graphs into one below. */
+export async function homeOf(dir: string, graph: string): Promise<string> {
+  const folder = join(dir, dirname(graph));
+  return (await isThere(join(folder, "config.json"))) ? folder : dir;
+}
+
 /**
  * The real path of `name` in `dir`.
  * @throws ContixError EMODEL when it is no file of this directory

@@ -24,11 +24,6 @@ beforeEach(() => {
 const compile = (options: { graph?: string; weightsDigest?: string } = {}) =>
   compileExport(dir, join(home, "compiled"), { name: "tiny-export", ...options });
 
-const json = async (name: string): Promise<Record<string, unknown>> =>
-  JSON.parse(await readFile(join(dir, name), "utf8"));
-const _setJson = async (name: string, fields: object): Promise<void> =>
-  writeFile(join(dir, name), JSON.stringify({ ...(await json(name)), ...fields }));
-
 const { layers, kvHeads, headDim, vocab } = SMALL_SHAPE;
 
 /** A graph with the inputs and outputs of a decoder, where `change` has changed one. */

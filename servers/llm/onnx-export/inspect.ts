@@ -4,7 +4,7 @@
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { ContixError } from "../../../proto/errno.js";
-import { fileWithin, findGraph, jsonFile, textFile } from "./export-files.js";
+import { fileWithin, findGraph, homeOf, jsonFile, textFile } from "./export-files.js";
 import { readGraphFile } from "./graph-file.js";
 import { type Layout, layoutOf } from "./layout.js";
 import { readTextSettings, type TextSettings } from "./text-settings.js";
@@ -73,8 +73,7 @@ export async function inspectExport(
   const name = wanted ?? (await findGraph(dir));
   const graphPath = await fileWithin(dir, name);
   const folder = join(dir, dirname(name));
-  // Optimum puts all into one folder, onnx-community the graphs into one below.
-  const home = (await textFile(folder, "config.json")) === undefined ? dir : folder;
+  const home = await homeOf(dir, name);
   const config = await readConfig(home);
   const graph = readGraphFile(graphPath);
   const random = RANDOM.find((op) => graph.ops.has(op));
