@@ -73,7 +73,7 @@ function libraryModels(config: Config): ServedModels {
     },
     async prepare(name) {
       if (name === FAKE) return fakeDriver(name);
-      const model = await compile(name);
+      const model = await compile(name, config);
       return { command: driver("main.js"), model, memory: await driverBytes(model, config) };
     },
     serving() {
@@ -109,14 +109,22 @@ async function openLibrary() {
 }
 
 /** The compiled model's directory, which is made when it is not there. */
-export async function compileHere(name: string): Promise<string> {
-  return (await openLibrary()).compiled(name);
+export async function compileHere(name: string, { recipe, kv }: Wanted): Promise<string> {
+  return (await openLibrary()).compiled(name, {
+    recipe: recipe === "auto" ? undefined : recipe,
+    kv: kv === "auto" ? undefined : kv,
+  });
 }
 
+/** What the configuration says of a model's form. */
+export type Wanted = Pick<Config, "recipe" | "kv">;
+
 /** The same in a process of its own, which ends with this one. */
-async function compileApart(name: string): Promise<string> {
+async function compileApart(name: string, { recipe, kv }: Wanted): Promise<string> {
   const program = fileURLToPath(new URL("./prepare.js", import.meta.url));
-  const child = spawn(process.execPath, [program, name], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [program, name, recipe, kv], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   let said = "";
   child.stdout.on("data", (bytes) => {
     said += bytes;

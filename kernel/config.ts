@@ -39,7 +39,7 @@ const Limits = z.strictObject({
   stopLength: z.int().min(1).default(256),
 });
 
-const ConfigSchema = z.strictObject({
+export const ConfigSchema = z.strictObject({
   home: z.string().min(1),
   /** What a call gets that names no model. */
   model: z.string().min(1).default(DEFAULT_MODEL),
@@ -58,6 +58,10 @@ const ConfigSchema = z.strictObject({
     .string()
     .regex(MEMORY, "a size such as 6GiB, or a share such as 80%")
     .default("80%"),
+  /** How weights are stored and computed; auto: what was measured to be best here. */
+  recipe: z.enum(["auto", "int8", "q8", "fp32"]).default("auto"),
+  /** How keys and values are stored. int8 takes a quarter of the memory. */
+  kv: z.enum(["auto", "fp32", "int8"]).default("auto"),
   driver: z.enum(["onnxruntime", "fake"]).default("onnxruntime"),
   /** JSON for the driver: the fake one's seed and step cost. */
   driverOptions: z.string().default("{}"),
@@ -76,6 +80,8 @@ const ConfigSchema = z.strictObject({
   policy: z.enum(["rr", "priority"]).default("rr"),
   /** Tokens a burst may take before others that wait get its slot. */
   quantum: z.int().min(1).max(65_536).default(64),
+  /** What a row should wait for its next token at most while others prefill. */
+  interTokenMs: z.int().min(1).max(60_000).default(80),
   /** Generations admitted beyond those that hold a slot. */
   queueLimit: z.int().min(1).max(100_000).default(512),
   /** How long a process that lost its stream may come back, milliseconds. */

@@ -1,8 +1,8 @@
 /** `contix model pull` and `import`: how models come into the library. */
 import { type Command, Option } from "commander";
-import { Recipe } from "../../servers/llm/models/compiled.js";
+import { KvFormat, Recipe } from "../../servers/llm/models/compiled.js";
 import { type Library, openLibrary, type ResolvedModel } from "../../servers/llm/models/library.js";
-import type { WorkOptions } from "../../servers/llm/models/options.js";
+import type { CompileChoice, WorkOptions } from "../../servers/llm/models/options.js";
 import type { PullPlan } from "../../servers/llm/models/pull-plan.js";
 import { out } from "../colour.js";
 import { bytes } from "../format.js";
@@ -12,7 +12,8 @@ import { ProgressView } from "./model-progress.js";
 
 interface Options extends Output {
   readonly name?: string;
-  readonly recipe?: Recipe;
+  readonly recipe?: Recipe | "auto";
+  readonly kv?: KvFormat | "auto";
 }
 
 const PULL_HELP = `
@@ -67,19 +68,38 @@ export function registerImport(model: Command): void {
         const library = openLibrary();
         using view = new ProgressView(options.name ?? path);
         const work = workOf(view, signal);
-        const { name, recipe } = options;
-        const imported = await library.importFile(path, { ...work, name, recipe });
+        const { name } = options;
+        const imported = await library.importFile(path, {
+          ...work,
+          ...choiceOf(options),
+          name,
+        });
         await report(library, imported, work, options);
       }),
     );
 }
 
+/** What was decided; the rest is left to the library. */
+function choiceOf({ recipe, kv }: Options): CompileChoice {
+  return {
+    recipe: recipe === "auto" ? undefined : recipe,
+    kv: kv === "auto" ? undefined : kv,
+  };
+}
+
 function common(command: Command): Command {
   return command
     .addOption(
-      new Option("--recipe <recipe>", "how weights are stored and computed").choices(
-        Recipe.options,
-      ),
+      new Option(
+        "--recipe <recipe>",
+        "how weights are stored and computed; auto measures once which is best here",
+      ).choices(["auto", ...Recipe.options]),
+    )
+    .addOption(
+      new Option(
+        "--kv <format>",
+        "how keys and values are stored: floats, or bytes in a quarter of the memory",
+      ).choices(["auto", ...KvFormat.options]),
     )
     .option("--json", "the result as JSON");
 }
@@ -94,12 +114,15 @@ async function report(
   library: Library,
   { manifest, version, path }: ResolvedModel,
   work: WorkOptions,
-  { json, recipe }: Options,
+  options: Options,
 ): Promise<void> {
   const { name } = manifest;
   const { digest, size, license, source } = version;
-  const dir = await library.compiled(`${name}@${digest}`, { ...work, ...(recipe && { recipe }) });
-  if (json) return printJson({ name, ...version, file: path, compiled: dir });
+  const dir = await library.compiled(`${name}@${digest}`, {
+    ...work,
+    ...choiceOf(options),
+  });
+  if (options.json) return printJson({ name, ...version, file: path, compiled: dir });
   print(`${out.bold(name)} ${short(digest)}, ${bytes(size)}, license ${license}, from ${source}`);
   print(`compiled in ${dir}`);
 }

@@ -1,6 +1,7 @@
 /** `contix model ls`, `show` and `path`: what is in the library. */
 import type { Command } from "commander";
 import { findInCatalog } from "../../servers/llm/models/catalog.js";
+import { CompiledModel } from "../../servers/llm/models/compiled.js";
 import { type CompiledEntry, type Library, openLibrary } from "../../servers/llm/models/library.js";
 import type { ModelVersion } from "../../servers/llm/models/manifest.js";
 import { out } from "../colour.js";
@@ -65,8 +66,9 @@ export function registerShow(model: Command): void {
       const entry = findInCatalog(library.catalog, manifest.name);
       const aliases = entry?.aliases ?? [];
       const users = await library.usersOf(version);
+      const choice = await library.choice(version);
       if (options.json) {
-        const facts = { name: manifest.name, aliases, ...version, file: path, users };
+        const facts = { name: manifest.name, aliases, ...version, file: path, users, choice };
         return printJson({ ...facts, compiled });
       }
       fields([
@@ -80,18 +82,31 @@ export function registerShow(model: Command): void {
         ["added", version.addedAt],
         ["file", path],
         ...(compiled.length > 0 ? compiled.flatMap(formRows) : [["compiled", "not yet"]]),
+        ...(choice ? [["chosen", `${choice.recipe}: ${choice.reason}`]] : []),
         ["in use", users.join(", ") || "no"],
       ]);
     });
 }
 
-/** A form in short; `reason` is why it was chosen, where the import has measured. */
+/** A form in short, and what its KV costs. */
 function formRows({ dir, bytes: size, config }: CompiledEntry): string[][] {
-  const { kv, reason } = config;
-  const cache = typeof kv === "string" ? `, KV ${kv}` : "";
-  const what = `${recipeOf({ config })}${cache}, ${bytes(size)}, window ${config.window} tokens`;
-  const why = typeof reason === "string" ? [["", reason]] : [];
-  return [["compiled", what], ...why, ["engine", config.engineDigest], ["", dir]];
+  const what = `${recipeOf({ config })}, ${bytes(size)}, window ${config.window} tokens`;
+  return [["compiled", what], ...kvRows(config), ["engine", config.engineDigest], ["", dir]];
+}
+
+/** What a context takes, and what another format would change; nothing for an export. */
+function kvRows(config: CompiledEntry["config"]): string[][] {
+  const own = CompiledModel.safeParse(config);
+  if (!own.success) return [];
+  const { layers, kvHeads, headDim, kv } = own.data;
+  const values = layers * 2 * kvHeads * headDim;
+  const [token, other] = kv === "int8" ? [values, values * 4] : [values * 4, values];
+  const cost = `KV ${kv}: ${bytes(token)} a token`;
+  const change =
+    kv === "int8"
+      ? `fp32 would take ${bytes(other)} and read long prompts faster`
+      : `int8 would take ${bytes(other)}, be a little less exact and read long prompts slower`;
+  return [["", `${cost}; ${change}`]];
 }
 
 function recipeOf({ config }: Pick<CompiledEntry, "config">): string {

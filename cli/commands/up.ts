@@ -39,6 +39,7 @@ export function registerUp(program: Command): void {
     .option("--listen <host:port>", "also listen on TCP, on loopback only")
     .option("--policy <name>", "scheduling policy: rr or priority")
     .option("--quantum <n>", "tokens a burst may take while others wait", whole(1))
+    .option("--inter-token-ms <n>", "the longest wait for a next token beside a prefill", whole(1))
     .option("--queue-limit <n>", "generations admitted beyond the slots", whole(1))
     .option("--log-level <level>", "debug, info, warn, error or silent")
     .option("--json", "the daemon's record as JSON")

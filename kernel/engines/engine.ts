@@ -44,8 +44,9 @@ export function makeEngine(
   { config, clock, journal }: EngineParts,
 ): Engine {
   const { slots, chunkTokens } = ready;
-  const placer = new Placer(journal.state, { slotCount: slots, chunkTokens });
-  const { quantum } = config;
+  const { quantum, interTokenMs } = config;
+  const interTokenUs = interTokenMs * 1000;
+  const placer = new Placer(journal.state, { slotCount: slots, chunkTokens, interTokenUs });
   const sched = new Scheduler({ policy: policyOf(config), slots, quantum, reviewUs: AGING_US });
   const loop = new Loop(sched, placer, driver, journal, clock);
   return { model, ready, driver, sched, placer, loop };

@@ -16,6 +16,7 @@ import type {
 } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { ReadonlyState } from "../journal/journal.js";
 import type { Burst } from "../sched/burst.js";
+import { ChunkPace } from "./chunk-pace.js";
 import { chunkSize, keepable, segments } from "./feed.js";
 import { type Slot, SlotTable } from "./slots.js";
 
@@ -25,20 +26,23 @@ const PLAN_STEPS = 64;
 const RENEW_STEPS = 4;
 /** Prefill chunks in one plan. */
 const PLAN_CHUNKS = 8;
-/** Prefill may take this many times the chunk when no row waits for its next token. */
-const ALONE_FACTOR = 2;
+/** From token to token of a row that decodes beside a chunk, where nobody says: microseconds. */
+const INTER_TOKEN_US = 80_000;
 
 export interface Placement {
   readonly slotCount: number;
-  /** Preferred prefill chunk beside decode rows, tokens. */
+  /** The prefill chunk before its cost is known, tokens. */
   readonly chunkTokens: number;
+  /** What a row should wait for its next token at most while others prefill, microseconds. */
+  readonly interTokenUs?: number;
 }
 
 export class Placer {
   readonly table: SlotTable;
   /** Tokens that had to enter a slot again, of all contexts. */
   recomputed = 0;
-  readonly #chunkTokens: number;
+  /** Learns from the steps how long a chunk may be. */
+  readonly pace: ChunkPace;
   readonly #state: ReadonlyState;
   readonly #bound = new Map<bigint, { burst: Burst; slot: Slot }>();
   readonly #byBurst = new Map<bigint, bigint>();
@@ -50,9 +54,10 @@ export class Placer {
   #stepsDone = 0;
   #stale = true;
 
-  constructor(state: ReadonlyState, { slotCount, chunkTokens }: Placement) {
+  constructor(state: ReadonlyState, placement: Placement) {
+    const { slotCount, chunkTokens, interTokenUs = INTER_TOKEN_US } = placement;
     this.#state = state;
-    this.#chunkTokens = chunkTokens;
+    this.pace = new ChunkPace(chunkTokens, interTokenUs);
     this.table = new SlotTable(slotCount);
   }
 
@@ -200,7 +205,7 @@ export class Placer {
     this.#replanAt.clear();
     const feeds = bursts.flatMap((burst) => this.#feed(burst));
     for (const feed of feeds) if (feed.how === "decode") rows.push(this.#row(feed));
-    const preferred = rows.length > 0 ? this.#chunkTokens : this.#chunkTokens * ALONE_FACTOR;
+    const preferred = this.pace.size(rows.length);
     for (const feed of feeds) if (feed.how === "prefill") this.#chunks(feed, preferred, chunks);
     return { steps: PLAN_STEPS, rows, chunks };
   }

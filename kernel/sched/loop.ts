@@ -89,12 +89,15 @@ export class Loop {
     const now = this.clock.now();
     this.counters.steps++;
     this.counters.stepUs += outcome.stepUs;
+    let rows = 0;
+    let prefilled = 0;
     for (const row of outcome.rows) {
       const burst = this.mm.bound(row.burst);
       if (!burst) continue;
       const entered = this.mm.grew(row.burst, row.length);
       // A chunk has at least two tokens, a decode row enters one.
-      if (entered > 1) this.counters.tokensPrefilled += entered;
+      if (entered > 1) prefilled += entered;
+      else rows += entered;
       this.counters.tokensGenerated += row.sampled.length;
       if (row.sampled.length > 0) {
         this.journal.append({ type: "ctx.generated", cid: burst.spec.cid, tokens: row.sampled });
@@ -106,6 +109,8 @@ export class Loop {
       this.sched.remove(burst, now);
       burst.listener.end(end);
     }
+    this.counters.tokensPrefilled += prefilled;
+    this.mm.pace.note(rows, prefilled, outcome.stepUs);
     this.mm.stepped(outcome.plan, outcome.step, outcome.last);
   }
 
