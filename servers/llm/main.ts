@@ -6,11 +6,14 @@ import { runDriver } from "./driver.js";
 import type { Model } from "./engine/model.js";
 import { OnnxModel } from "./engine/onnx-model.js";
 import { readAnyCompiled } from "./models/compiled.js";
+import { holdCompiled } from "./models/holds.js";
 import { ExportModel } from "./onnx-export/export-model.js";
 import { openTextServer } from "./text/server.js";
 
 runDriver({
   open: async (open) => {
+    // Until the process ends: its files stay mapped, and must not be removed.
+    await holdCompiled(open.model);
     const [model, text] = await Promise.all([openModel(open), openTextServer(open.model)]);
     return { model, text };
   },

@@ -5,7 +5,7 @@
 import { expect } from "vitest";
 import { Executor } from "../../servers/llm/engine/executor.js";
 import type { DecodeRow, Model, ModelInfo } from "../../servers/llm/engine/model.js";
-import { OnnxModel } from "../../servers/llm/engine/onnx-model.js";
+import { OnnxModel, type OnnxModelOptions } from "../../servers/llm/engine/onnx-model.js";
 import { type Detokenizer, openTextServer } from "../../servers/llm/text/server.js";
 import { RandomKernel } from "./law2-kernel.js";
 import { type Answer, Dice, type Story, type Turn } from "./law2-story.js";
@@ -180,17 +180,22 @@ export interface Proof extends Omit<StoryOptions, "count" | "source"> {
   /** A text or tokens, pieces of which are the prompts. */
   readonly source: string | readonly number[];
   readonly slotTokens: number;
+  /** Default: as a graph of our own. */
+  readonly open?: (dir: string, options: OnnxModelOptions) => Promise<Model>;
 }
 
 /**
  * The whole law on the compiled model in `dir`: 64 stories alone, then together under
  * schedules of dice with others that are cancelled, by one thread and by two.
  */
-export async function proveLaw2(dir: string, { seed, slotTokens, ...proof }: Proof): Promise<void> {
+export async function proveLaw2(
+  dir: string,
+  { seed, slotTokens, open = OnnxModel.open, ...proof }: Proof,
+): Promise<void> {
   const text = await openTextServer(dir);
   const detokenizer = () => text.detokenizer();
   const withModel = async <T>(threads: number, use: (subject: Subject) => Promise<T>) => {
-    const model = await OnnxModel.open(dir, { slots: 16, slotTokens, threads });
+    const model = await open(dir, { slots: 16, slotTokens, threads });
     try {
       return await use({ model, detokenizer });
     } finally {
