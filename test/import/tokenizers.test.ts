@@ -309,8 +309,9 @@ describe("a GGUF's tokenizer", () => {
         "tokenizer.ggml.seperator_token_id": { u32: 3 },
         "tokenizer.ggml.padding_token_id": { u32: 0 },
       };
-      // It drops marks that take room too.
-      const fit = (text: string): string => text.normalize("NFD").replace(/\p{Mc}|\p{Me}/gu, "");
+      // It drops marks that take room too, and has U+0085 for a space.
+      const fit = (text: string): string =>
+        text.normalize("NFD").replace(/\p{Mc}|\p{Me}|\u0085/gu, "");
       const wrong = await compare(metadata, fit);
       expect(wrong).toEqual([]);
     });
