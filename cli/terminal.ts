@@ -64,7 +64,7 @@ export function isLive(): boolean {
 
 /** One JSON value a line on stdout. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, jsonValue)}\n`);
+  process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
 /** One line on stdout. */
@@ -75,10 +75,4 @@ export function print(line = ""): void {
 /** A remark beside the output: on stderr, so that a script's pipe stays clean. */
 export function remark(line: string): void {
   process.stderr.write(`${line}\n`);
-}
-
-/** Counters of 64 bits are decimal strings in JSON where a double would round them. */
-function jsonValue(_key: string, value: unknown): unknown {
-  if (typeof value !== "bigint") return value;
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
 }

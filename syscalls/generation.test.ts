@@ -36,7 +36,7 @@ test("awaited, it asks for one reply and gives the result with usage", async ({ 
     text: "a b",
     tokens: [1, 2],
     finish: "eos",
-    seed: 7n,
+    seed: "7",
     stop: "",
     usage: {
       promptTokens: 3,

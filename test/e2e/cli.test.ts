@@ -111,7 +111,7 @@ describe("agents", () => {
     const path = program("worker.mjs", "console.log('at work'); setInterval(() => {}, 1000);");
     const pid = (await bench.ok(["run", "--detach", "--nice", "5", path])).trim();
     expect(pid).toMatch(/^n1\.\d+$/);
-    expect(await bench.ok(["ps"])).toMatch(new RegExp(`^${pid}  worker +new `, "m"));
+    expect(await bench.ok(["ps"])).toMatch(new RegExp(`^${pid}  worker +ready `, "m"));
     const following = bench.start(["logs", "--follow", pid.replace("n1.", "")]);
     await following.says("at work");
     await bench.ok(["kill", pid]);
@@ -139,7 +139,7 @@ describe("the model", () => {
     expect(text).toMatch(/\S.*\n$/);
     expect(await bench.ok(args)).toBe(text);
     const json = JSON.parse(await bench.ok([...args, "--json"]));
-    expect(json).toMatchObject({ finish: "length", seed: 7 });
+    expect(json).toMatchObject({ finish: "length", seed: "7" });
     expect(`${json.text}`.trim()).toBe(text.trim());
     expect(json.usage.generatedTokens).toBe(12);
   });
