@@ -87,6 +87,8 @@ test("is not pulled in part: what came goes when a file is missing or is another
     await expect(library.pull("tiny-bert", { python })).rejects.toMatchObject({ code: "EIO" });
     expect(await library.list()).toEqual([]);
     expect(await readdir(join(root, "part", "compiled")).catch(() => [])).toEqual([]);
+    await library.gc();
+    expect(await readdir(join(root, "part", "blobs"))).toEqual([]);
   }
 });
 

@@ -30,6 +30,7 @@ const KINDS: Readonly<Record<string, TinyExportOptions>> = {
   "plain, with positions and a choice of logits": { positions: true, keep: true },
   "merged, half floats": { merged: true, kv: "fp16" },
   grouped: { grouped: true },
+  "a graph that minds how long a run is": { byLength: true },
   "run-wide scales by their operator": { runWide: "operator" },
   "run-wide scales by plain operators": { runWide: "plain" },
 };
@@ -118,6 +119,16 @@ describe.each(Object.entries(KINDS))("%s", (_, options) => {
     const whole = await build(0, []);
     expect(await build(1, [2, 17])).toEqual(whole);
     expect(await build(1, [4, 9])).toEqual(whole);
+  });
+
+  test("generated tokens stay as they were when given ones enter behind them", async () => {
+    for (const slot of [0, 1]) {
+      await model.prefill(slot, 0, tokens(11), false);
+      for (let at = 11; at < 15; at++) await model.decode([row(slot, at, at)]);
+    }
+    await model.prefill(1, 15, tokens(20, 300), false);
+    // As when a context is cut back to what it was.
+    expect(await probe(1, 15)).toEqual(await probe(0, 15));
   });
 
   test("who else runs changes nothing, nor does the number of threads", async () => {

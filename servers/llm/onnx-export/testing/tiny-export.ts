@@ -21,6 +21,8 @@ export interface TinyExportOptions {
   readonly keep?: boolean;
   /** Activations are quantized by one scale for all tokens of a run. */
   readonly runWide?: "operator" | "plain";
+  /** What a run gives depends a little on how many tokens there are, past and new. */
+  readonly byLength?: boolean;
   /** Where the graph says that its weights lie. */
   readonly location?: string;
   /** What config.json says of the longest context, tokens. */
@@ -84,6 +86,12 @@ class ExportBuilder {
     this.#positions();
     g.node("Reshape", ["input_ids", "flat"], ["ids"]);
     let x = g.node("Gather", [this.#matrix("token_embd.weight", vocab, hidden), "ids"], ["x"]);
+    if (this.#options.byLength) {
+      g.node("Cast", ["total0"], ["tokens"], { to: { i: DataType.FLOAT } });
+      g.node("Mul", ["tokens", "slight"], ["slightly"]);
+      g.node("Add", ["unit", "slightly"], ["length_factor"]);
+      x = g.node("Mul", [x, "length_factor"], ["x_by_length"]);
+    }
     for (let i = 0; i < layers; i++) {
       x = g.node(
         "Add",
@@ -157,6 +165,8 @@ class ExportBuilder {
     }
     this.#constant("scale", [1], Float32Array.of(1 / Math.sqrt(headDim)));
     this.#constant("never", [1], Float32Array.of(-3.4e38));
+    this.#constant("unit", [1], Float32Array.of(1));
+    this.#constant("slight", [1], Float32Array.of(1e-6));
     this.#constant("levels", [1], Float32Array.of(127));
   }
 
