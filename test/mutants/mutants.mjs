@@ -1,3 +1,6 @@
+import { ENGINE_MUTANTS } from "./mutants-engines.mjs";
+import { MODEL_MUTANTS } from "./mutants-models.mjs";
+
 const FEED = ["kernel/mm/feed.test.ts", "test/sim/schedule.test.ts"];
 const POLICY = ["kernel/sched/policy.test.ts"];
 
@@ -286,4 +289,6 @@ export const MUTANTS = [
     to: "",
     tests: ["kernel/journal/state.test.ts"],
   },
+  ...ENGINE_MUTANTS,
+  ...MODEL_MUTANTS,
 ];
