@@ -141,13 +141,6 @@ const ROWS = [
     `${MODELS}/library-keep.test.ts`,
   ],
   [
-    "lock: a lock on a file that was replaced",
-    `${MODELS}/lock.ts`,
-    "?.ino === fstatSync(file).ino",
-    "?.ino !== undefined",
-    `${MODELS}/lock.test.ts`,
-  ],
-  [
     "download: parts of two versions are joined",
     `${MODELS}/download.ts`,
     "if (partial.tag === tag) return;",
@@ -223,20 +216,6 @@ const ROWS = [
     "start + range[1] > size",
     "false",
     `${EMBED}/embedder.test.ts`,
-  ],
-  [
-    "text: a text may spell a byte token",
-    `${TEXT}/model-scored.ts`,
-    "byteOfName(token) === undefined",
-    "true",
-    `${TEXT}/pieces.test.ts`,
-  ],
-  [
-    "text: a text may spell a special token",
-    `${TEXT}/model-scored.ts`,
-    "for (const content of context.special) ids.delete(content);",
-    "",
-    `${TEXT}/pieces.test.ts`,
   ],
   [
     "text: a template that rewrites goes unnoticed",
