@@ -1,16 +1,12 @@
 /** Models by name, through the model library. */
 import { ensureModel } from "../../cli/commands/model.js";
-import {
-  type CompiledModel,
-  type Recipe,
-  readCompiled,
-} from "../../servers/llm/models/compiled.js";
+import { type KvFormat, type Recipe, readCompiled } from "../../servers/llm/models/compiled.js";
 import { openLibrary } from "../../servers/llm/models/library.js";
 
 /** How a model is compiled; what is not said is the library's choice. */
 export interface Variant {
   readonly recipe?: Recipe;
-  readonly kv?: string;
+  readonly kv?: KvFormat;
 }
 
 /** The directory of a compiled model; pulls and compiles it when it is not there. */
@@ -25,7 +21,7 @@ export function compiledModel(name: string, variant: Variant = {}): Promise<stri
 export async function exactly(name: string, variant: Variant): Promise<string | undefined> {
   try {
     const dir = await compiledModel(name, variant);
-    const config: Pick<CompiledModel, "recipe"> & { readonly kv: string } = await readCompiled(dir);
+    const config = await readCompiled(dir);
     const { recipe = config.recipe, kv = config.kv } = variant;
     return config.recipe === recipe && config.kv === kv ? dir : undefined;
   } catch (error) {

@@ -1,7 +1,7 @@
 /** `contix model …`: the model library on the command line. */
 import type { Command } from "commander";
 import { findInCatalog } from "../../servers/llm/models/catalog.js";
-import type { Recipe } from "../../servers/llm/models/compiled.js";
+import type { KvFormat, Recipe } from "../../servers/llm/models/compiled.js";
 import { type Library, openLibrary } from "../../servers/llm/models/library.js";
 import type { Manifest } from "../../servers/llm/models/manifest.js";
 import type { WorkOptions } from "../../servers/llm/models/options.js";
@@ -19,7 +19,8 @@ import { registerList, registerPath, registerShow } from "./model-show.js";
 
 export interface EnsureOptions {
   readonly library?: Library;
-  readonly recipe?: Recipe;
+  readonly recipe?: Recipe | undefined;
+  readonly kv?: KvFormat | undefined;
   readonly signal?: AbortSignal;
   /** Shows nothing; only errors are thrown. */
   readonly quiet?: boolean;
@@ -35,7 +36,7 @@ export interface EnsureOptions {
  * EIO when it can not be pulled, ENOSPC; AbortError.
  */
 export async function ensureModel(name: string, options: EnsureOptions = {}): Promise<string> {
-  const { library = openLibrary(), recipe, signal } = options;
+  const { library = openLibrary(), recipe, kv, signal } = options;
   using view = new ProgressView(name);
   const work: WorkOptions = {
     signal,
@@ -43,7 +44,7 @@ export async function ensureModel(name: string, options: EnsureOptions = {}): Pr
     onNote: options.onNote ?? (options.quiet ? undefined : (line) => view.note(line)),
   };
   if (needsPull(name, await library.list())) await library.pull(name, work);
-  return library.compiled(name, { ...work, ...(recipe && { recipe }) });
+  return library.compiled(name, { ...work, recipe, kv });
 }
 
 /** Whether only a pull can bring `name`; of what it means otherwise `compiled` knows more. */
