@@ -32,5 +32,5 @@ export async function exactly(name: string, variant: Variant): Promise<string | 
 
 /** The GGUF that a model was compiled from. */
 export async function ggufOf(name: string): Promise<string> {
-  return (await openLibrary().resolve(name)).ggufPath;
+  return (await openLibrary().resolve(name)).path;
 }

@@ -31,8 +31,6 @@ export interface ResolvedModel {
   readonly version: ModelVersion;
   /** The GGUF file; of an ONNX export its directory. */
   readonly path: string;
-  /** The same. */
-  readonly ggufPath: string;
 }
 
 /** What a removal took away. */
@@ -84,7 +82,7 @@ export class Library {
       throw new ContixError("EMODEL", `${what}: pull it again`);
     }
     const path = await this.#shelf.pathOf(version);
-    return { manifest, version, path, ggufPath: path };
+    return { manifest, version, path };
   }
 
   /** The compiled model's directory, which is made when it is not there. */
