@@ -2,6 +2,7 @@ import { Duplex } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { frames } from "../../proto/frame.js";
 import { FromDriver, type Outcome, ToDriver } from "../../proto/gen/contix/driver/v1/llm.js";
+import { NO_PAGES } from "../../proto/no-pages.js";
 import { DriverClient } from "./driver.js";
 import { decodePlans } from "./plans.js";
 
@@ -44,7 +45,7 @@ const outcome = (plan: bigint, step: number, last: boolean): FromDriver => {
   return { msg: { $case: "outcome", value } };
 };
 
-const OPEN = { model: "m", slots: 1, slotTokens: 8, threads: 1, options: "" };
+const OPEN = { model: "m", slots: 1, slotTokens: 8, threads: 1, options: "", ...NO_PAGES };
 const { decode } = decodePlans({ prompts: [[1, 2]], tokens: 3, chunk: 4, firstBurst: 1n });
 
 describe("DriverClient", () => {

@@ -65,6 +65,7 @@ function binds(work: Work): Bind[] {
     slot,
     keep: held ? prompt.length - 1 : 0,
     burst: burst(firstBurst + BigInt(slot), prompt.length, work),
+    loads: [],
   }));
 }
 
@@ -89,8 +90,26 @@ export function decodePlans(work: Work): { enter: PlanBody; decode: PlanBody } {
     sample: true,
   }));
   return {
-    enter: { steps: chunks.length, copies: [], binds: binds(work), rows: [], chunks },
-    decode: { steps: tokens, copies: [], binds: work.held ? binds(work) : [], rows, chunks: [] },
+    enter: {
+      steps: chunks.length,
+      copies: [],
+      saves: [],
+      writes: [],
+      reads: [],
+      binds: binds(work),
+      rows: [],
+      chunks,
+    },
+    decode: {
+      steps: tokens,
+      copies: [],
+      saves: [],
+      writes: [],
+      reads: [],
+      binds: work.held ? binds(work) : [],
+      rows,
+      chunks: [],
+    },
   };
 }
 
@@ -108,5 +127,14 @@ export function wholePlan(work: Work): PlanBody {
     ),
   );
   const steps = chunks.length + tokens;
-  return { steps, copies: [], binds: binds(work), rows: [], chunks };
+  return {
+    steps,
+    copies: [],
+    saves: [],
+    writes: [],
+    reads: [],
+    binds: binds(work),
+    rows: [],
+    chunks,
+  };
 }

@@ -7,7 +7,9 @@
  * and attached before; a run goes from the moment they are told their prompts until the last has
  * reported, prompts included, tokenizing included.
  */
+
 import { createHash } from "node:crypto";
+import { NO_PAGES } from "../../proto/no-pages.js";
 import { alternate } from "../harness/alternate.js";
 import { startDaemon } from "../harness/daemon.js";
 import { type BareDriver, startDriver } from "../harness/driver.js";
@@ -45,6 +47,7 @@ export async function kernel(options: KernelOptions): Promise<SuiteResult> {
     slotTokens,
     threads,
     options: "",
+    ...NO_PAGES,
   });
   const encoded = await Promise.all(prompts.map((prompt) => driver.client.encode(prompt)));
   await using daemon = await startDaemon(daemonFlags(options));

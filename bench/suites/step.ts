@@ -4,10 +4,12 @@
  * says the outcome of each, which is all that passes between it and the kernel in steps in which
  * nobody comes or goes.
  */
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { NO_PAGES } from "../../proto/no-pages.js";
 import { startDriver } from "../harness/driver.js";
 import { decodePlans, type SamplingName } from "../harness/plans.js";
 import { type Figure, figure } from "../harness/report.js";
@@ -90,7 +92,7 @@ async function tracedRun(
     const preload = pathToFileURL(inCheckout("dist", "bench", "harness", "driver-trace.js")).href;
     const entry = inCheckout("dist", "servers", "llm", "main.js");
     const slotTokens = context + steps + 2;
-    const open = { model, slots: rows, slotTokens, threads, options: "" };
+    const open = { model, slots: rows, slotTokens, threads, options: "", ...NO_PAGES };
     const flags = ["--import", preload];
     {
       await using driver = await startDriver(entry, open, {

@@ -1,6 +1,8 @@
 /** The driver's kernel side against scripted driver processes, on a clock of its own. */
+
 import { afterEach, describe, expect, it } from "vitest";
 import type { Plan } from "../../proto/gen/contix/driver/v1/llm.js";
+import { NO_PAGES } from "../../proto/no-pages.js";
 import { silentLog } from "../log.js";
 import { LlmDriver } from "./llm.js";
 import { scriptedCommand, Timers } from "./testing/scripted.js";
@@ -16,7 +18,7 @@ function scripted(body: string): { driver: LlmDriver; timers: Timers } {
   const options = {
     model: "m",
     command: scriptedCommand(body),
-    open: { model: "", slots: 1, slotTokens: 64, threads: 1, options: "" },
+    open: { model: "", slots: 1, slotTokens: 64, threads: 1, options: "", ...NO_PAGES },
     ...{ restartLimit: 2, restartWindowUs: 1e9, hangUs: 777, openUs: 555 },
   };
   const driver = new LlmDriver(options, timers, silentLog);
@@ -28,6 +30,9 @@ const plan = (id: bigint, work: boolean): Plan => ({
   id,
   steps: 1,
   copies: [],
+  saves: [],
+  writes: [],
+  reads: [],
   binds: [],
   rows: work ? [{ burst: 1n, slot: 0, forcedStart: 0, forced: [1], sample: true }] : [],
   chunks: [],

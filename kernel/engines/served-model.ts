@@ -4,7 +4,9 @@
  * holds it meanwhile. Its contexts outlive the driver: what was in its slots is
  * rebuilt from their tokens (law 3).
  */
+
 import { ContixError } from "../../proto/errno.js";
+import { NO_PAGES } from "../../proto/no-pages.js";
 import type { Call } from "../call.js";
 import type { Clock } from "../clock.js";
 import type { Config } from "../config.js";
@@ -175,7 +177,7 @@ export class ServedModel {
   #makeDriver({ command, model }: DriverSpec): LlmDriver {
     const { config, clock, log, onState } = this.#parts;
     const { slots, slotTokens, threads, driverOptions } = config;
-    const open = { model, slots, slotTokens, threads, options: driverOptions };
+    const open = { model, slots, slotTokens, threads, options: driverOptions, ...NO_PAGES };
     const limits = { ...RESTARTS, hangUs: HANG_US, openUs: OPEN_US };
     const driver = new LlmDriver({ model: this.name, command, open, ...limits }, clock, log);
     driver.onState = () => onState(this);

@@ -81,7 +81,8 @@ export class Placer {
       this.#bind(burst, slot, binds, now);
     }
     this.#compact(bursts, copies, binds, now);
-    this.#plan = { id: ++this.#plans, copies, binds, ...this.#work(bursts) };
+    const pages = { saves: [], writes: [], reads: [] };
+    this.#plan = { id: ++this.#plans, copies, binds, ...pages, ...this.#work(bursts) };
     this.#stepsDone = 0;
     this.#stale = false;
     return this.#plan;
@@ -173,7 +174,7 @@ export class Placer {
     if (burst.cached < 0) burst.cached = keep;
     burst.recomputed += Math.max(0, before - keep);
     this.recomputed += Math.max(0, before - keep);
-    binds.push({ slot: slot.index, keep, burst: wireBurst(binding, burst) });
+    binds.push({ slot: slot.index, keep, burst: wireBurst(binding, burst), loads: [] });
   }
 
   /**

@@ -127,7 +127,10 @@ const plan = {
   id: 1n,
   steps: 3,
   copies: [],
-  binds: [{ slot: 0, keep: 0, burst }],
+  saves: [],
+  writes: [],
+  reads: [],
+  binds: [{ slot: 0, keep: 0, burst, loads: [] }],
   rows: [{ burst: 1n, slot: 0, forcedStart: 0, forced: [5], sample: true }],
   chunks: [],
 };

@@ -160,6 +160,9 @@ function ready(info: ModelInfo): Ready {
     license: info.license,
     driver: info.driver,
     chunkTokens: info.chunkTokens,
+    pageBytes: 0,
+    frames: 0,
+    blocks: 0,
   };
 }
 

@@ -182,7 +182,17 @@ export class RandomKernel {
   #plan(): Plan {
     const { dice, calm } = this.#o;
     const steps = calm ? 1000 : dice.int(1, 6);
-    const plan: Plan = { id: ++this.#plans, steps, copies: [], binds: [], rows: [], chunks: [] };
+    const plan: Plan = {
+      id: ++this.#plans,
+      steps,
+      copies: [],
+      saves: [],
+      writes: [],
+      reads: [],
+      binds: [],
+      rows: [],
+      chunks: [],
+    };
     if (calm) {
       if (this.#present.length === 0) this.#arrive();
     } else {
@@ -211,7 +221,7 @@ export class RandomKernel {
       if (dice.chance(0.3)) seat.length = dice.int(0, seat.length);
       // Without a bind the burst stays bound until another comes; it is just not served.
       if (dice.chance(0.7) || job.noise) {
-        plan.binds.push({ slot: seat.slot, keep: seat.length, burst: undefined });
+        plan.binds.push({ slot: seat.slot, keep: seat.length, burst: undefined, loads: [] });
       }
       if (job.noise) this.#forget(job);
     }
@@ -255,6 +265,7 @@ export class RandomKernel {
         slot: seat.slot,
         keep,
         burst: { ...turn.burst, id: job.burst, genStart: job.genStart },
+        loads: [],
       });
     }
   }

@@ -3,6 +3,7 @@
  * it must leave with code 0 and by itself, never by a signal (a process that exits while ONNX
  * Runtime runs aborts). CONTIX_SOAK_ENDINGS of them (12 by default), CONTIX_SOAK_SEED again.
  */
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Duplex } from "node:stream";
@@ -14,6 +15,7 @@ import { random } from "../../bench/harness/random.js";
 import { inCheckout } from "../../bench/harness/root.js";
 import { compiledModel } from "../../bench/suites/model.js";
 import { DEFAULT_MODEL } from "../../bench/suites/suite.js";
+import { NO_PAGES } from "../../proto/no-pages.js";
 
 const { CONTIX_SOAK_ENDINGS, CONTIX_SOAK_SEED, CONTIX_SOAK_MODEL } = process.env;
 const endings = Number(CONTIX_SOAK_ENDINGS ?? 12);
@@ -30,7 +32,14 @@ async function life(threads: number, way: (typeof WAYS)[number], afterMs: number
   if (!(stream instanceof Duplex)) throw new Error("no stream to the driver");
   const client = new DriverClient(stream);
   const model = await compiledModel(CONTIX_SOAK_MODEL ?? DEFAULT_MODEL);
-  const opening = client.open({ model, slots: 4, slotTokens: 256, threads, options: "" });
+  const opening = client.open({
+    model,
+    slots: 4,
+    slotTokens: 256,
+    threads,
+    options: "",
+    ...NO_PAGES,
+  });
   opening.catch(() => {});
   if (!way.endsWith("loading")) {
     const { chunkTokens: chunk } = await opening;

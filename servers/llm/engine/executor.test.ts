@@ -52,7 +52,18 @@ function burst(fields: Partial<Burst> = {}): Burst {
 
 let plans = 0n;
 function plan(fields: Partial<Plan>): Plan {
-  return { id: ++plans, steps: 1, copies: [], binds: [], rows: [], chunks: [], ...fields };
+  return {
+    id: ++plans,
+    steps: 1,
+    copies: [],
+    saves: [],
+    writes: [],
+    reads: [],
+    binds: [],
+    rows: [],
+    chunks: [],
+    ...fields,
+  };
 }
 
 const PROMPT = [10, 11, 12, 13];
@@ -60,6 +71,7 @@ const bind = (slot: number, keep: number, of?: Partial<Burst>) => ({
   slot,
   keep,
   burst: of === undefined ? undefined : burst(of),
+  loads: [],
 });
 const chunk = (slot: number, fields = {}) => ({
   burst: 1n,

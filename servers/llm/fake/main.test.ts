@@ -1,4 +1,5 @@
 /** The driver process, from outside: the protocol on file descriptor 3. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -11,6 +12,7 @@ import {
   type Row,
   ToDriver,
 } from "../../../proto/gen/contix/driver/v1/llm.js";
+import { NO_PAGES } from "../../../proto/no-pages.js";
 
 type Heard<K> = Extract<NonNullable<FromDriver["msg"]>, { $case: K }>["value"];
 
@@ -43,7 +45,14 @@ class Driver {
     this.#send = (message) => channel.send(message);
     this.say({
       $case: "open",
-      value: { model: "", slots: 4, slotTokens: 512, threads: 1, options: JSON.stringify(options) },
+      value: {
+        model: "",
+        slots: 4,
+        slotTokens: 512,
+        threads: 1,
+        options: JSON.stringify(options),
+        ...NO_PAGES,
+      },
     });
   }
 
