@@ -2,7 +2,7 @@ import { Duplex } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { frames } from "../../proto/frame.js";
 import { FromDriver, type Outcome, ToDriver } from "../../proto/gen/contix/driver/v1/llm.js";
-import { NO_PAGES } from "../../proto/no-pages.js";
+import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
 import { DriverClient } from "./driver.js";
 import { decodePlans } from "./plans.js";
 
@@ -45,7 +45,7 @@ const outcome = (plan: bigint, step: number, last: boolean): FromDriver => {
   return { msg: { $case: "outcome", value } };
 };
 
-const OPEN = { model: "m", slots: 1, slotTokens: 8, threads: 1, options: "", ...NO_PAGES };
+const OPEN = { model: "m", slots: 1, slotTokens: 8, threads: 1, options: "", ...PLAIN_DRIVER };
 const { decode } = decodePlans({ prompts: [[1, 2]], tokens: 3, chunk: 4, firstBurst: 1n });
 
 describe("DriverClient", () => {

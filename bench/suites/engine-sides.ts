@@ -1,7 +1,7 @@
 /** The engines of a comparison, behind one shape: each decodes the same prompts and says how fast. */
 
 import { z } from "zod";
-import { NO_PAGES } from "../../proto/no-pages.js";
+import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
 import { type BareDriver, startDriver, type TimedOutcome } from "../harness/driver.js";
 import type { HubModel } from "../harness/hub-export.js";
 import { Peer } from "../harness/peer.js";
@@ -51,7 +51,7 @@ export class OurEngine implements AsyncDisposable {
   /** @param model a compiled model's directory @param threads 0: all cores */
   static async start(model: string, slots: number, slotTokens: number, threads: number) {
     const entry = inCheckout("dist", "servers", "llm", "main.js");
-    const open = { model, slots, slotTokens, threads, options: "", ...NO_PAGES };
+    const open = { model, slots, slotTokens, threads, options: "", ...PLAIN_DRIVER };
     return new OurEngine(await startDriver(entry, open));
   }
 

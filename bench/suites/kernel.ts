@@ -9,7 +9,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { NO_PAGES } from "../../proto/no-pages.js";
+import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
 import { alternate } from "../harness/alternate.js";
 import { startDaemon } from "../harness/daemon.js";
 import { type BareDriver, startDriver } from "../harness/driver.js";
@@ -47,7 +47,7 @@ export async function kernel(options: KernelOptions): Promise<SuiteResult> {
     slotTokens,
     threads,
     options: "",
-    ...NO_PAGES,
+    ...PLAIN_DRIVER,
   });
   const encoded = await Promise.all(prompts.map((prompt) => driver.client.encode(prompt)));
   await using daemon = await startDaemon(daemonFlags(options));

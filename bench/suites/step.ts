@@ -9,7 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { NO_PAGES } from "../../proto/no-pages.js";
+import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
 import { startDriver } from "../harness/driver.js";
 import { decodePlans, type SamplingName } from "../harness/plans.js";
 import { type Figure, figure } from "../harness/report.js";
@@ -92,7 +92,7 @@ async function tracedRun(
     const preload = pathToFileURL(inCheckout("dist", "bench", "harness", "driver-trace.js")).href;
     const entry = inCheckout("dist", "servers", "llm", "main.js");
     const slotTokens = context + steps + 2;
-    const open = { model, slots: rows, slotTokens, threads, options: "", ...NO_PAGES };
+    const open = { model, slots: rows, slotTokens, threads, options: "", ...PLAIN_DRIVER };
     const flags = ["--import", preload];
     {
       await using driver = await startDriver(entry, open, {

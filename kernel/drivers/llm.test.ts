@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, it } from "vitest";
 import type { Plan } from "../../proto/gen/contix/driver/v1/llm.js";
-import { NO_PAGES } from "../../proto/no-pages.js";
+import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
 import { silentLog } from "../log.js";
 import { LlmDriver } from "./llm.js";
 import { scriptedCommand, Timers } from "./testing/scripted.js";
@@ -18,7 +18,7 @@ function scripted(body: string): { driver: LlmDriver; timers: Timers } {
   const options = {
     model: "m",
     command: scriptedCommand(body),
-    open: { model: "", slots: 1, slotTokens: 64, threads: 1, options: "", ...NO_PAGES },
+    open: { model: "", slots: 1, slotTokens: 64, threads: 1, options: "", ...PLAIN_DRIVER },
     ...{ restartLimit: 2, restartWindowUs: 1e9, hangUs: 777, openUs: 555 },
   };
   const driver = new LlmDriver(options, timers, silentLog);

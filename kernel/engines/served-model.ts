@@ -6,7 +6,7 @@
  */
 
 import { ContixError } from "../../proto/errno.js";
-import { NO_PAGES } from "../../proto/no-pages.js";
+import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
 import type { Call } from "../call.js";
 import type { Clock } from "../clock.js";
 import type { Config } from "../config.js";
@@ -177,7 +177,7 @@ export class ServedModel {
   #makeDriver({ command, model }: DriverSpec): LlmDriver {
     const { config, clock, log, onState } = this.#parts;
     const { slots, slotTokens, threads, driverOptions } = config;
-    const open = { model, slots, slotTokens, threads, options: driverOptions, ...NO_PAGES };
+    const open = { model, slots, slotTokens, threads, options: driverOptions, ...PLAIN_DRIVER };
     const limits = { ...RESTARTS, hangUs: HANG_US, openUs: OPEN_US };
     const driver = new LlmDriver({ model: this.name, command, open, ...limits }, clock, log);
     driver.onState = () => onState(this);

@@ -15,7 +15,7 @@ import { random } from "../../bench/harness/random.js";
 import { inCheckout } from "../../bench/harness/root.js";
 import { compiledModel } from "../../bench/suites/model.js";
 import { DEFAULT_MODEL } from "../../bench/suites/suite.js";
-import { NO_PAGES } from "../../proto/no-pages.js";
+import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
 
 const { CONTIX_SOAK_ENDINGS, CONTIX_SOAK_SEED, CONTIX_SOAK_MODEL } = process.env;
 const endings = Number(CONTIX_SOAK_ENDINGS ?? 12);
@@ -38,7 +38,7 @@ async function life(threads: number, way: (typeof WAYS)[number], afterMs: number
     slotTokens: 256,
     threads,
     options: "",
-    ...NO_PAGES,
+    ...PLAIN_DRIVER,
   });
   opening.catch(() => {});
   if (!way.endsWith("loading")) {

@@ -12,7 +12,7 @@ import {
   type Row,
   ToDriver,
 } from "../../../proto/gen/contix/driver/v1/llm.js";
-import { NO_PAGES } from "../../../proto/no-pages.js";
+import { PLAIN_DRIVER } from "../../../proto/plain-driver.js";
 
 type Heard<K> = Extract<NonNullable<FromDriver["msg"]>, { $case: K }>["value"];
 
@@ -51,7 +51,7 @@ class Driver {
         slotTokens: 512,
         threads: 1,
         options: JSON.stringify(options),
-        ...NO_PAGES,
+        ...PLAIN_DRIVER,
       },
     });
   }
