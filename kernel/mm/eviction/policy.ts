@@ -5,40 +5,51 @@
  * the same victims, in the simulator and in production.
  *
  * Pages form trees (parent before child), and a page is of use only with all before it.
- * So whoever asks for a victim takes leaves first: `victim` must name a page that has no
- * child in the tier. `free` says which those are.
+ * So leaves go first: a victim never has a child in the tier. The policy keeps count of
+ * that itself, from `added` and `removed`; a page may come into a tier without its parent.
+ *
+ * What happens to a context is told once to the instance of each tier, in this order:
+ * `runs`, then `used` for each page that was found in this tier, from the first page of
+ * the context on, then `added` for each new page, in order; `waits` when its burst has
+ * ended; `closed` when it is gone. Pages are the tier's, not the context's: they stay
+ * when their context is closed, and whoever has the same history finds them again.
  */
 import type { Page } from "../page.js";
 
-/** What the holders of a page are doing: what lets a policy guess when it is wanted again. */
-export interface Waiting {
-  /** Contexts with this page that are in a call of the model now or wait for a slot. */
-  readonly active: number;
-  /** When the soonest of the others is expected back, microseconds; undefined: nobody holds it. */
-  readonly expectedBack: number | undefined;
+/** What the process of a context waits for between two bursts. */
+export interface Wait {
+  /** What is learned together: "tool", "tool:search", "timer", "message", … A small set. */
+  readonly kind: string;
+  /** When it will be back, where that is known (a timer), microseconds of the kernel's clock. */
+  readonly until?: number;
 }
 
+/** What a policy asks about a page. All are cheap, and none changes anything. */
 export interface EvictionPorts {
   /** What it costs to compute the page again, microseconds (its depth counts: attention). */
   rebuildUs(page: Page): number;
-  /** What it costs to bring it back from the tier below this one; Infinity: there is none. */
+  /** What it costs to bring it back from the tier below this one; Infinity: it can not be there. */
   fetchUs(page: Page): number;
-  /** Of the processes that hold it. */
-  waiting(page: Page, now: number): Waiting;
   /** Bytes of the page in this tier. */
   bytes(page: Page): number;
-  /** Whether it may go now: no child in the tier, not pinned. */
-  free(page: Page): boolean;
+  /** It may not go now: copies or reads of it are under way, or somebody pinned it. */
+  pinned(page: Page): boolean;
 }
 
 export interface EvictionPolicy {
   readonly name: string;
-  /** The page came into the tier. */
-  added(page: Page, now: number): void;
-  /** The page was used: read, or found by a context. */
-  used(page: Page, now: number): void;
-  /** The page left the tier, by whatever way. */
+  /** The page came into the tier, for the context `cid`. */
+  added(page: Page, cid: bigint, now: number): void;
+  /** The context `cid` found the page in the tier. */
+  used(page: Page, cid: bigint, now: number): void;
+  /** The page left the tier, by whatever way, its own victims included. */
   removed(page: Page): void;
-  /** The page to let go first among the free ones; undefined: none is free. */
+  /** A burst of the context begins: what it waited for is over. */
+  runs(cid: bigint, now: number): void;
+  /** A burst of the context has ended, and its process waits. */
+  waits(cid: bigint, wait: Wait, now: number): void;
+  /** The context is gone. */
+  closed(cid: bigint): void;
+  /** The page to let go first, a leaf that is not pinned; undefined: there is none. */
   victim(now: number): Page | undefined;
 }
