@@ -39,6 +39,7 @@ export function stats(kernel: Kernel, call: Call): void {
       queued: sum((engine) => engine.sched.waiting),
       queueLimit: engines.default.admission.limit,
       tokensPrefilled: BigInt(sum(({ loop }) => loop.counters.tokensPrefilled)),
+      tokensDecoded: BigInt(sum(({ loop }) => loop.counters.tokensDecoded)),
       tokensGenerated: BigInt(sum(({ loop }) => loop.counters.tokensGenerated)),
       tokensRecomputed: BigInt(sum(({ placer }) => placer.recomputed)),
       steps: BigInt(sum(({ loop }) => loop.counters.steps)),

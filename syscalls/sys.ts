@@ -31,7 +31,9 @@ export interface Stats {
   /** Bursts that wait for a slot. */
   readonly queued: number;
   readonly queueLimit: number;
+  /** Tokens that entered the model by prefill, and one by one; rebuilt ones too. */
   readonly tokensPrefilled: number;
+  readonly tokensDecoded: number;
   readonly tokensGenerated: number;
   readonly tokensRecomputed: number;
   readonly steps: number;
@@ -81,6 +83,7 @@ export class Sys {
     return {
       ...wire,
       tokensPrefilled: Number(wire.tokensPrefilled),
+      tokensDecoded: Number(wire.tokensDecoded),
       tokensGenerated: Number(wire.tokensGenerated),
       tokensRecomputed: Number(wire.tokensRecomputed),
       steps: Number(wire.steps),

@@ -72,6 +72,7 @@ describe("statsLines", () => {
     queued: 0,
     queueLimit: 512,
     tokensPrefilled: 0,
+    tokensDecoded: 0,
     tokensGenerated: 0,
     tokensRecomputed: 0,
     steps: 0,

@@ -31,6 +31,7 @@ export interface LoopCounters {
   stepUs: number;
   tokensGenerated: number;
   tokensPrefilled: number;
+  tokensDecoded: number;
 }
 
 export class Loop {
@@ -39,6 +40,7 @@ export class Loop {
     stepUs: 0,
     tokensGenerated: 0,
     tokensPrefilled: 0,
+    tokensDecoded: 0,
   };
   #stopped = false;
   #ended: Promise<void> | undefined;
@@ -110,6 +112,7 @@ export class Loop {
       burst.listener.end(end);
     }
     this.counters.tokensPrefilled += prefilled;
+    this.counters.tokensDecoded += rows;
     this.mm.pace.note(rows, prefilled, outcome.stepUs);
     this.mm.stepped(outcome.plan, outcome.step, outcome.last);
   }
