@@ -3,8 +3,23 @@
  * nothing else changes it.
  */
 
+import type { SamplingSpec } from "../sched/burst.js";
+import type { Run, Seam } from "./state.js";
+
 /** What stands at the end of a context, for the text server: see ChatTail in llm.proto. */
 export type Tail = "empty" | "text" | "closed" | "assistant";
+
+/** Who may share a context's pages: its principal, or all who say so too. */
+export type Share = "principal" | "all";
+
+/** What its owner knows of a context's next use. It moves pages and changes no answer. */
+export type Need = "unknown" | "willneed" | "dontneed";
+
+/** The generation that wrote a context's end: where it began, and how it drew. */
+export interface LastGeneration {
+  readonly start: number;
+  readonly sampling: SamplingSpec;
+}
 
 export type JournalRecord =
   // ---- processes ----
@@ -33,10 +48,41 @@ export type JournalRecord =
       /** Its model, and the engine digest within which law 2 holds for it. */
       model: string;
       engine: string;
+      /** "principal" when missing. */
+      share?: Share;
+      /** It is closed after so long without use; 0 or missing: never. */
+      ttlUs?: number;
+      at?: number;
     }
+  /** A new context with the first `length` tokens of another, and all that is known of them. */
+  | {
+      type: "ctx.forked";
+      cid: bigint;
+      from: bigint;
+      owner: bigint;
+      handle: number;
+      length: number;
+      ttlUs: number;
+      at: number;
+    }
+  /** What a context that was just created holds, from a snapshot. */
+  | {
+      type: "ctx.filled";
+      cid: bigint;
+      tokens: readonly number[];
+      runs: readonly Run[];
+      seams: readonly Seam[];
+      tail: Tail;
+      last: LastGeneration | undefined;
+    }
+  | { type: "ctx.truncated"; cid: bigint; length: number }
+  | { type: "ctx.pinned"; cid: bigint; pinned: boolean }
+  | { type: "ctx.advised"; cid: bigint; need: Need; pauseUs: number; at: number }
+  | { type: "ctx.shared"; cid: bigint; share: Share }
+  /** To another owner, and its handle there; owner 0: kept for the principal, by no process. */
+  | { type: "ctx.moved"; cid: bigint; owner: bigint; handle: number }
   | { type: "ctx.given"; cid: bigint; tokens: readonly number[]; tail: Tail }
   | { type: "ctx.generated"; cid: bigint; tokens: readonly number[] }
-  | { type: "ctx.tail"; cid: bigint; tail: Tail }
   | { type: "ctx.closed"; cid: bigint }
   // ---- calls ----
   /** The inputs of a local generation, durable before it starts (law 2 regenerates its tokens). */
@@ -49,6 +95,8 @@ export type JournalRecord =
       genStart: number;
       seed: bigint;
       engine: string;
+      /** With its seed, and what was left out as it was filled in. */
+      sampling: SamplingSpec;
       call: Uint8Array;
     }
   /** A finished call: its reply stays until the caller acknowledges it. */

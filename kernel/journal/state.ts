@@ -2,7 +2,8 @@
  * The kernel's state and the fold that makes it from records. Readers see it
  * read-only; `apply` is the only code that changes it.
  */
-import type { JournalRecord, Tail } from "./records.js";
+import { applyContext, noteGeneration } from "./fold-contexts.js";
+import type { JournalRecord, LastGeneration, Need, Share, Tail } from "./records.js";
 
 export interface ProcessState {
   readonly pid: bigint;
@@ -28,6 +29,15 @@ export interface ProcessState {
   lastSeq: bigint;
   readonly mailbox: Mail[];
   mailboxBytes: number;
+  readonly holds: Holdings;
+}
+
+/** What the open contexts of a process, or of a principal, come to. */
+export interface Holdings {
+  contexts: number;
+  tokens: number;
+  /** Pages of its pinned contexts. */
+  pinnedPages: number;
 }
 
 export interface Mail {
@@ -43,21 +53,43 @@ export interface Run {
   readonly given: boolean;
 }
 
+/** Where an input ended, and what then stood at the context's end. */
+export interface Seam {
+  readonly at: number;
+  readonly tail: Tail;
+}
+
 export interface ContextState {
   readonly cid: bigint;
-  readonly owner: bigint;
-  readonly handle: number;
+  /** 0: no process; it is kept for its principal. */
+  owner: bigint;
+  /** Its handle in its owner. 0: the context of one call, or kept. */
+  handle: number;
+  readonly principal: string;
   readonly model: string;
   readonly engine: string;
+  readonly createdAt: number;
+  readonly ttlUs: number;
+  /** The context that it was forked from; 0: none. */
+  readonly from: bigint;
   readonly tokens: number[];
   /** Alternating classes: two neighbours never have the same. */
   readonly runs: Run[];
+  /** In rising order: what a cut finds at its end. */
+  readonly seams: Seam[];
   tail: Tail;
+  share: Share;
+  pinned: boolean;
+  /** What its owner last said of its next use; a generation ends it. */
+  advice: { readonly need: Need; readonly pauseUs: number; readonly at: number } | undefined;
+  last: LastGeneration | undefined;
 }
 
 export interface State {
   readonly processes: Map<bigint, ProcessState>;
   readonly contexts: Map<bigint, ContextState>;
+  /** By principal, of those that hold contexts. */
+  readonly principals: Map<string, Holdings>;
   /** The last counter used of each kind of id, so that none is used twice. */
   readonly counters: { pid: number; cid: number; mail: number };
 }
@@ -66,11 +98,13 @@ export function emptyState(): State {
   return {
     processes: new Map(),
     contexts: new Map(),
+    principals: new Map(),
     counters: { pid: 0, cid: 0, mail: 0 },
   };
 }
 
-const COUNTER = (1n << 52n) - 1n;
+/** The counter in an id. */
+export const COUNTER = (1n << 52n) - 1n;
 
 /** Applies one record. Records about what is gone (a closed context) change nothing. */
 export function apply(state: State, record: JournalRecord): void {
@@ -104,6 +138,7 @@ function applyProcess(state: State, record: JournalRecord): void {
       lastSeq: 0n,
       mailbox: [],
       mailboxBytes: 0,
+      holds: { contexts: 0, tokens: 0, pinnedPages: 0 },
     });
     return;
   }
@@ -140,60 +175,12 @@ function applyProcess(state: State, record: JournalRecord): void {
   }
 }
 
-function applyContext(state: State, record: JournalRecord): void {
-  if (record.type === "ctx.created") {
-    state.counters.cid = Math.max(state.counters.cid, Number(record.cid & COUNTER));
-    state.contexts.set(record.cid, {
-      cid: record.cid,
-      owner: record.owner,
-      handle: record.handle,
-      model: record.model,
-      engine: record.engine,
-      tokens: [],
-      runs: [],
-      tail: "empty",
-    });
-    const owner = state.processes.get(record.owner);
-    if (owner && record.handle > 0) {
-      owner.handles.set(record.handle, record.cid);
-      owner.nextHandle = Math.max(owner.nextHandle, record.handle + 1);
-    }
-    return;
-  }
-  if (!("cid" in record)) return;
-  const context = state.contexts.get(record.cid);
-  if (!context) return;
-  switch (record.type) {
-    case "ctx.given":
-      extend(context, record.tokens, true);
-      context.tail = record.tail;
-      break;
-    case "ctx.generated":
-      extend(context, record.tokens, false);
-      break;
-    case "ctx.tail":
-      context.tail = record.tail;
-      break;
-    case "ctx.closed":
-      state.contexts.delete(record.cid);
-      state.processes.get(context.owner)?.handles.delete(context.handle);
-      break;
-  }
-}
-
-function extend(context: ContextState, tokens: readonly number[], given: boolean): void {
-  if (tokens.length === 0) return;
-  if (context.runs.at(-1)?.given !== given) {
-    context.runs.push({ start: context.tokens.length, given });
-  }
-  for (const token of tokens) context.tokens.push(token);
-}
-
 function applyCall(state: State, record: JournalRecord): void {
   if (!("run" in record)) return;
   const process = state.processes.get(record.pid);
   if (!process || process.run !== record.run) return;
-  if (record.type === "call.done") {
+  if (record.type === "call.generate") noteGeneration(state, record);
+  else if (record.type === "call.done") {
     if (record.seq > process.lastSeq) process.lastSeq = record.seq;
     // Acknowledged before it was done: nobody will ask for it again.
     if (process.exit || record.seq <= process.ackedThrough) return;

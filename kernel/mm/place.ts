@@ -134,6 +134,11 @@ export class Placer {
     this.#stale = true;
   }
 
+  /** The context was cut; `tokens` of its KV are still as its history says. No burst runs on it. */
+  cutContext(cid: bigint, tokens: number): void {
+    this.table.cut(cid, tokens);
+  }
+
   /** The context is gone. */
   dropContext(cid: bigint): void {
     this.table.drop(cid);

@@ -57,6 +57,13 @@ export class SlotTable {
     if (tokens > this.highWater(slot.cid)) this.#highWater.set(slot.cid, tokens);
   }
 
+  /** The context was cut: what its slot holds beyond `tokens` counts no more. */
+  cut(cid: bigint, tokens: number): void {
+    const slot = this.#byContext.get(cid);
+    if (slot) slot.resident = Math.min(slot.resident, tokens);
+    if (this.highWater(cid) > tokens) this.#highWater.set(cid, tokens);
+  }
+
   /** The context is gone: its slot is free. */
   drop(cid: bigint): void {
     const slot = this.#byContext.get(cid);

@@ -116,6 +116,7 @@ class Generation implements BurstListener {
       genStart,
       seed: sampling.seed,
       engine: engine.ready.engineDigest,
+      sampling,
       call: GenerateCall.encode(this.#args).finish(),
     });
     const now = clock.now();
