@@ -7,6 +7,7 @@
 import { ContixError } from "../../../proto/errno.js";
 import { LIGHTEST, weight } from "./exp.js";
 import { topK } from "./rank.js";
+import { checkGreatest, idsNear } from "./scan.js";
 
 /** In ascending order of id; the first `n` entries count. */
 export interface Candidates {
@@ -33,14 +34,48 @@ export function fullWeight(vocab: number): number {
   return 2 ** (53 - Math.max(bits, 1));
 }
 
-/** Fills `set` with the k tokens of `logits` that rank first. */
-export function takeTopK(set: Candidates, logits: Float32Array, k: number): void {
+/** Fills `set` with the k (1 or more) tokens of `logits` that rank first; returns the greatest logit. */
+export function takeTopK(set: Candidates, logits: Float32Array, k: number): number {
   set.n = topK(logits, k, set.ids);
-  for (let i = 0; i < set.n; i++) set.logits[i] = logits[set.ids[i] ?? 0] ?? 0;
+  const max = lookUp(set, logits);
+  checkGreatest(max);
+  return max;
+}
+
+/**
+ * Fills `set` with the tokens of `logits` at most `reach` (0 or more) below the greatest;
+ * returns the greatest logit.
+ */
+export function takeNear(set: Candidates, logits: Float32Array, reach: number): number {
+  set.n = idsNear(logits, reach, set.ids);
+  const max = lookUp(set, logits);
+  const floor = max - reach;
+  const { n, ids, logits: kept } = set;
+  let left = 0;
+  for (let i = 0; i < n; i++) {
+    const logit = kept[i] ?? 0;
+    if (logit < floor) continue;
+    ids[left] = ids[i] ?? 0;
+    kept[left] = logit;
+    left++;
+  }
+  set.n = left;
+  return max;
+}
+
+/** Looks up the candidates' logits by their ids; returns the greatest. */
+function lookUp(set: Candidates, logits: Float32Array): number {
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < set.n; i++) {
+    const logit = logits[set.ids[i] ?? 0] ?? 0;
+    set.logits[i] = logit;
+    if (logit > max) max = logit;
+  }
+  return max;
 }
 
 /** Fills `set` with the tokens of `logits` that are at least `floor`. */
-export function takeAbove(set: Candidates, logits: Float32Array, floor: number): void {
+function takeAbove(set: Candidates, logits: Float32Array, floor: number): void {
   const { ids, logits: kept } = set;
   const vocab = logits.length;
   let n = 0;

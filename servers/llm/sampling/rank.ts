@@ -2,6 +2,7 @@
  * The order of tokens for sampling: higher logit first, lower id first among equals.
  * Packed into one double per token, so that comparing and sorting need no callback.
  */
+import { nextAbove, numberAt } from "./scan.js";
 
 /** Ids below this can be packed: 31 bits of logit and 20 of id fit the 53 of a double. */
 const IDS = 2 ** 20;
@@ -24,7 +25,7 @@ export function idOfKey(key: number): number {
 /**
  * The ids of the k tokens that rank first, ascending by id, written to `ids`; returns
  * how many (k, or all). One pass over a heap of the best k so far: most tokens cost
- * one comparison with the worst of them.
+ * one comparison with the worst of them. Throws EIO when a logit is not a number.
  */
 export function topK(logits: Float32Array, k: number, ids: Int32Array): number {
   const heap = heapOfFirst(logits, Math.min(k, logits.length));
@@ -37,7 +38,7 @@ export function topK(logits: Float32Array, k: number, ids: Int32Array): number {
 /** The keys of the first `size` tokens as a heap, the worst at index 0. */
 function heapOfFirst(logits: Float32Array, size: number): Float64Array {
   const heap = new Float64Array(size);
-  for (let id = 0; id < size; id++) heap[id] = rankKey(logits[id] ?? 0, id);
+  for (let id = 0; id < size; id++) heap[id] = rankKey(numberAt(logits, id), id);
   for (let at = (size >> 1) - 1; at >= 0; at--) siftDown(heap, at, heap[at] ?? 0);
   return heap;
 }
@@ -49,17 +50,9 @@ function offerRest(logits: Float32Array, heap: Float64Array): void {
     const worst = logits[idOfKey(heap[0] ?? 0)] ?? 0;
     id = nextAbove(logits, id, worst); // an equal one has the higher id
     if (id === logits.length) return;
-    siftDown(heap, 0, rankKey(logits[id] ?? 0, id));
+    siftDown(heap, 0, rankKey(numberAt(logits, id), id));
     id++;
   }
-}
-
-/** The first id at or after `from` whose logit is above `bar`; the vocabulary's size when none is. */
-function nextAbove(logits: Float32Array, from: number, bar: number): number {
-  const vocab = logits.length;
-  let id = from;
-  while (id < vocab && (logits[id] ?? 0) <= bar) id++;
-  return id;
 }
 
 /** Puts `key` at `at`, or below it where it belongs. */

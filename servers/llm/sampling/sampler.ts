@@ -3,13 +3,12 @@
  * presence penalty, temperature (0 ends here: the highest logit, the lowest id among
  * equals), top-k, top-p, min-p, draw. The draw is keyed by (seed, position, 0) alone.
  */
-import { ContixError } from "../../../proto/errno.js";
 import {
   candidates,
   draw,
   dropLight,
   fullWeight,
-  takeAbove,
+  takeNear,
   takeShare,
   takeTopK,
   weigh,
@@ -17,6 +16,7 @@ import {
 import type { SamplingParams } from "./params.js";
 import { Penalties } from "./penalties.js";
 import { Draws } from "./rng.js";
+import { argmax } from "./scan.js";
 import { keepNucleus } from "./top-p.js";
 
 /** Sampling is synchronous, so all samplers of a thread share one set of buffers. */
@@ -46,54 +46,36 @@ export class Sampler {
    */
   sample(logits: Float32Array, position: number, context: readonly number[]): number {
     if (this.#penalties.active) this.#penalties.apply(logits, context);
-    const best = argmax(logits);
-    if (this.#params.temperature === 0 || this.#params.topK === 1) return best;
-    return this.#draw(logits, logits[best] ?? 0, this.#draws.uniform(position, 0));
+    if (this.#params.temperature === 0 || this.#params.topK === 1) return argmax(logits);
+    return this.#draw(logits, this.#draws.uniform(position, 0));
   }
 
   /** The token that `u` (in [0, 1)) falls on, of those that top-k, top-p and min-p leave. */
-  #draw(logits: Float32Array, max: number, u: number): number {
+  #draw(logits: Float32Array, u: number): number {
     const { temperature, topK, topP, minP } = this.#params;
     const vocab = logits.length;
     if (shared.all.length < vocab) shared = buffers(vocab);
     const { set, all } = shared;
     const full = fullWeight(vocab);
+    let max: number;
     let total: number; // that top-p takes its share of
     if (topK > 0 && topK < vocab) {
-      takeTopK(set, logits, topK);
+      max = takeTopK(set, logits, topK);
       weigh(set.weights, set.logits, set.n, max, temperature, full);
       total = dropLight(set, 1);
     } else if (topP < 1) {
+      max = logits[argmax(logits)] ?? 0;
       total = weigh(all, logits, vocab, max, temperature, full);
       takeShare(set, logits, all, topP * total, max, temperature);
     } else if (minP > 0) {
-      takeAbove(set, logits, max + temperature * Math.log(0.99 * minP));
+      max = takeNear(set, logits, -temperature * Math.log(0.99 * minP));
       total = weigh(set.weights, set.logits, set.n, max, temperature, full);
     } else {
+      max = logits[argmax(logits)] ?? 0;
       return draw(all, weigh(all, logits, vocab, max, temperature, full), u);
     }
     if (topP < 1) keepNucleus(set, topP * total, max);
     const left = dropLight(set, Math.max(1, minP * full));
     return set.ids[draw(set.weights, left, u)] ?? 0;
   }
-}
-
-/** The id of the highest logit, the lowest among equals. */
-function argmax(logits: Float32Array): number {
-  const vocab = logits.length;
-  let best = 0;
-  let max = Number.NEGATIVE_INFINITY;
-  for (let id = 0; id < vocab; id++) {
-    const logit = logits[id] ?? 0;
-    if (logit <= max) continue; // the one comparison that nearly all tokens cost
-    if (!(logit > max)) {
-      throw new ContixError("EIO", `the model's logit for token ${id} is not a number`);
-    }
-    max = logit;
-    best = id;
-  }
-  if (!Number.isFinite(max)) {
-    throw new ContixError("EIO", `the model's greatest logit is ${max}; it must be finite`);
-  }
-  return best;
 }
