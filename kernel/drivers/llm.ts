@@ -198,6 +198,8 @@ export class LlmDriver implements PlanRunner {
       if (!msg.value.last) this.#watch(this.#options.hangUs);
       else if (msg.value.plan === this.#activePlan) this.#cancelWatch();
       this.#results.outcome(msg.value);
+    } else if (msg?.$case === "pages") {
+      this.#results.pages(msg.value.done);
     } else if (msg?.$case === "text") {
       this.#texts.answer(msg.value);
     } else if (msg?.$case === "ready") {

@@ -1,9 +1,10 @@
 /** What happens to a running plan, kept in order until the loop asks for it. */
-import type { Outcome } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { Outcome, PageDone } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { RunResult } from "../sched/loop.js";
 
 export class RunResults {
   #outcomes: Outcome[] = [];
+  #pages: PageDone[] = [];
   #woken = false;
   #lost = false;
   #waiter: ((result: RunResult) => void) | undefined;
@@ -21,6 +22,12 @@ export class RunResults {
     this.#settle();
   }
 
+  /** Reads and writes of the swap file that are over. */
+  pages(done: readonly PageDone[]): void {
+    this.#pages.push(...done);
+    this.#settle();
+  }
+
   wake(): void {
     this.#woken = true;
     this.#settle();
@@ -29,6 +36,7 @@ export class RunResults {
   /** The driver is gone; what it said and nobody has read yet is void. */
   lost(): void {
     this.#outcomes = [];
+    this.#pages = [];
     this.#lost = true;
     this.#settle();
   }
@@ -46,10 +54,12 @@ export class RunResults {
       this.#lost = false;
       return { kind: "lost" };
     }
-    if (this.#outcomes.length > 0) {
+    if (this.#outcomes.length + this.#pages.length > 0) {
       const outcomes = this.#outcomes;
+      const pages = this.#pages;
       this.#outcomes = [];
-      return { kind: "outcomes", outcomes };
+      this.#pages = [];
+      return { kind: "outcomes", outcomes, pages };
     }
     if (!this.#woken) return undefined;
     this.#woken = false;

@@ -1,7 +1,7 @@
 /**
  * The loop: the whole kernel in four lines. Who runs, where, do it, book it.
  */
-import type { Outcome, Plan } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { Outcome, PageDone, Plan } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Clock } from "../clock.js";
 import type { Journal } from "../journal/journal.js";
 import type { Placer } from "../mm/place.js";
@@ -9,7 +9,12 @@ import type { Scheduler } from "./scheduler.js";
 
 /** What `run` resolves with: outcomes in order, a reason to plan anew, or the driver's loss. */
 export type RunResult =
-  | { readonly kind: "outcomes"; readonly outcomes: readonly Outcome[] }
+  | {
+      readonly kind: "outcomes";
+      readonly outcomes: readonly Outcome[];
+      /** Reads and writes of the swap file that are over. */
+      readonly pages: readonly PageDone[];
+    }
   | { readonly kind: "woken" }
   | { readonly kind: "lost" };
 
@@ -91,15 +96,16 @@ export class Loop {
     const now = this.clock.now();
     this.counters.steps++;
     this.counters.stepUs += outcome.stepUs;
-    let rows = 0;
+    let decoded = 0;
     let prefilled = 0;
     for (const row of outcome.rows) {
       const burst = this.mm.bound(row.burst);
       if (!burst) continue;
       const entered = this.mm.grew(row.burst, row.length);
-      // A chunk has at least two tokens, a decode row enters one.
-      if (entered > 1) prefilled += entered;
-      else rows += entered;
+      // A decode row enters one token, or with guesses that were right as many as it samples;
+      // a chunk enters at least two, and samples one at most.
+      if (entered <= Math.max(1, row.sampled.length)) decoded += entered;
+      else prefilled += entered;
       this.counters.tokensGenerated += row.sampled.length;
       if (row.sampled.length > 0) {
         this.journal.append({ type: "ctx.generated", cid: burst.spec.cid, tokens: row.sampled });
@@ -112,8 +118,8 @@ export class Loop {
       burst.listener.end(end);
     }
     this.counters.tokensPrefilled += prefilled;
-    this.counters.tokensDecoded += rows;
-    this.mm.pace.note(rows, prefilled, outcome.stepUs);
+    this.counters.tokensDecoded += decoded;
+    this.mm.pace.note(decoded, prefilled, outcome.stepUs);
     this.mm.stepped(outcome.plan, outcome.step, outcome.last);
   }
 

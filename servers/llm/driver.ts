@@ -16,7 +16,7 @@ import {
   ToDriver,
 } from "../../proto/gen/contix/driver/v1/llm.js";
 import { Executor } from "./engine/executor.js";
-import type { Model, ModelInfo } from "./engine/model.js";
+import type { Model } from "./engine/model.js";
 import type { TextServer } from "./text/server.js";
 
 /** What makes one driver differ from another. */
@@ -88,7 +88,7 @@ class Driver {
         if (this.#ending) return;
         this.#text = text;
         this.#start(model, text);
-        this.#kernel.send({ msg: { $case: "ready", value: ready(model.info) } });
+        this.#kernel.send({ msg: { $case: "ready", value: ready(model) } });
       },
       (error: unknown) => this.#fault(error),
     );
@@ -99,6 +99,7 @@ class Driver {
       model,
       detokenizer: () => text.detokenizer(),
       report: (value) => this.#kernel.send({ msg: { $case: "outcome", value } }),
+      reportPages: (done) => this.#kernel.send({ msg: { $case: "pages", value: { done } } }),
       nowUs: () => performance.now() * 1000,
     });
     this.#running = this.#executor.run().catch((error: unknown) => this.#fault(error));
@@ -149,7 +150,7 @@ function encode(text: TextServer, { what }: TextRequest): Promise<number[]> {
   return Promise.reject(new ContixError("EPROTO", "a text request of an unknown kind"));
 }
 
-function ready(info: ModelInfo): Ready {
+function ready({ info, pages }: Model): Ready {
   return {
     engineDigest: info.engineDigest,
     model: info.name,
@@ -160,8 +161,8 @@ function ready(info: ModelInfo): Ready {
     license: info.license,
     driver: info.driver,
     chunkTokens: info.chunkTokens,
-    pageBytes: 0,
-    frames: 0,
+    pageBytes: pages.bytes,
+    frames: pages.frames,
     blocks: 0,
   };
 }

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import { Executor } from "../../servers/llm/engine/executor.js";
 import type { DecodeRow, Model, ModelInfo } from "../../servers/llm/engine/model.js";
 import { OnnxModel, type OnnxModelOptions } from "../../servers/llm/engine/onnx-model.js";
+import type { Pages } from "../../servers/llm/engine/pages.js";
 import { type Detokenizer, openTextServer } from "../../servers/llm/text/server.js";
 import { RandomKernel } from "./law2-kernel.js";
 import { type Answer, Dice, type Story, type Turn } from "./law2-story.js";
@@ -114,11 +115,13 @@ async function answers(
  */
 class Witness implements Model {
   readonly info: ModelInfo;
+  readonly pages: Pages;
   readonly last: number[] = [];
   readonly #model: Model;
 
   constructor(model: Model) {
     this.info = model.info;
+    this.pages = model.pages;
     this.#model = model;
   }
 

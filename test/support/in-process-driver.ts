@@ -6,9 +6,12 @@
 
 import { RunResults } from "../../kernel/drivers/run-results.js";
 import type { PlanRunner, RunResult } from "../../kernel/sched/loop.js";
-import type { Outcome, Plan } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { Outcome, PageDone, Plan } from "../../proto/gen/contix/driver/v1/llm.js";
 import { Executor } from "../../servers/llm/engine/executor.js";
 import type { DecodeRow, Model, ModelInfo } from "../../servers/llm/engine/model.js";
+import type { Pages } from "../../servers/llm/engine/pages.js";
+import type { Swap } from "../../servers/llm/engine/swap.js";
+import { WordKv } from "../../servers/llm/engine/testing/word-kv.js";
 
 export const VOCAB = 64;
 export const EOS = 63;
@@ -16,13 +19,18 @@ export const EOS = 63;
 /** How each token of a slot entered: the answer depends on it, so a wrong way shows. */
 type Way = "prefill" | "decode";
 
-/** Next-token logits are a hash of every token in the slot and of the way it entered. */
+/**
+ * Next-token logits are a hash of every token in the slot and of the way it entered. That
+ * is its KV, in frames and in the swap file too: a wrong page shows.
+ */
 export class HashModel implements Model {
   readonly info: ModelInfo;
-  readonly #slots: { token: number; way: Way }[][];
+  readonly pages: Pages;
+  readonly #kv: WordKv;
 
-  constructor(slots: number, slotTokens: number) {
-    this.#slots = Array.from({ length: slots }, () => []);
+  constructor(slots: number, slotTokens: number, frames = 0) {
+    this.#kv = new WordKv(slots, slotTokens, frames);
+    this.pages = this.#kv.pages;
     this.info = {
       engineDigest: "hash",
       name: "hash",
@@ -49,24 +57,20 @@ export class HashModel implements Model {
   }
 
   async copy(from: number, to: number, tokens: number) {
-    this.#slots[to] = (this.#slots[from] ?? []).slice(0, tokens);
+    this.#kv.copy(from, to, tokens);
   }
 
   async close() {}
 
   #enter(index: number, start: number, tokens: readonly number[], way: Way): void {
-    const slot = this.#slots[index] ?? [];
-    if (start > slot.length) throw new Error(`a gap at ${start} in slot ${index}`);
-    slot.length = start;
-    for (const token of tokens) slot.push({ token, way });
+    tokens.forEach((token, i) => {
+      this.#kv.enter(index, start + i, token * 2 + (way === "prefill" ? 1 : 0));
+    });
   }
 
   #logits(index: number): Float32Array {
     let hash = 0x811c9dc5;
-    for (const { token, way } of this.#slots[index] ?? []) {
-      hash = Math.imul(hash ^ token, 0x01000193);
-      hash = Math.imul(hash ^ (way === "prefill" ? 1 : 2), 0x01000193);
-    }
+    for (const word of this.#kv.words(index)) hash = Math.imul(hash ^ word, 0x01000193);
     const logits = new Float32Array(VOCAB);
     for (let i = 0; i < VOCAB; i++) {
       hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) + i;
@@ -76,10 +80,14 @@ export class HashModel implements Model {
   }
 }
 
-/** A PlanRunner over an executor; `crash` loses every slot, as a killed driver does. */
+/**
+ * A PlanRunner over an executor; `crash` loses every slot and frame, as a killed driver
+ * does. What is in `swap` stays.
+ */
 export class InProcessDriver implements PlanRunner {
   readonly failure = undefined;
   readonly #model: () => Model;
+  readonly #swap: Swap | undefined;
   readonly #results = new RunResults();
   #executor: Executor;
   #generation = 0;
@@ -88,8 +96,9 @@ export class InProcessDriver implements PlanRunner {
   readonly #onFault: (error: Error) => void;
 
   /** `onFault` hears of the executor's own failure: a plan it refused. */
-  constructor(model: () => Model, onFault: (error: Error) => void) {
+  constructor(model: () => Model, onFault: (error: Error) => void, swap?: Swap) {
     this.#model = model;
+    this.#swap = swap;
     this.#onFault = onFault;
     this.#executor = this.#start();
   }
@@ -132,7 +141,17 @@ export class InProcessDriver implements PlanRunner {
       if (generation === this.#generation) this.#results.outcome(outcome);
     };
     const detokenizer = () => ({ push: (token: number) => `${token} `, flush: () => "" });
-    const executor = new Executor({ model: this.#model(), detokenizer, report, nowUs: () => 0 });
+    const reportPages = (done: PageDone[]): void => {
+      if (generation === this.#generation) this.#results.pages(done);
+    };
+    const executor = new Executor({
+      model: this.#model(),
+      swap: this.#swap,
+      detokenizer,
+      report,
+      reportPages,
+      nowUs: () => 0,
+    });
     executor.run().catch((error: Error) => {
       if (generation !== this.#generation) return;
       this.#onFault(error);

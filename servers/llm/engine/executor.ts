@@ -20,15 +20,19 @@ import type {
   Bind,
   Copy,
   Outcome,
+  PageDone,
   Plan,
   RowOutcome,
 } from "../../../proto/gen/contix/driver/v1/llm.js";
 import type { Detokenizer } from "../text/server.js";
 import { Agenda, type Entry, type Remainder } from "./agenda.js";
+import { checkPages, type PagePlaces } from "./check-pages.js";
 import { checkPlan } from "./check-plan.js";
 import type { DecodeRow, Model } from "./model.js";
+import { PageMover } from "./page-mover.js";
 import { type Limits, type Progress, RunningBurst } from "./running-burst.js";
 import { Slot } from "./slot.js";
+import type { Swap } from "./swap.js";
 
 export interface ExecutorPorts {
   readonly model: Model;
@@ -36,6 +40,10 @@ export interface ExecutorPorts {
   detokenizer(): Detokenizer;
   /** Hears one outcome per step, in order. */
   report(outcome: Outcome): void;
+  /** Where pages are written to and read from. */
+  readonly swap?: Swap | undefined;
+  /** Hears of each read and write of the swap file, when it is over. */
+  reportPages?(done: PageDone[]): void;
   /** A monotonic clock, microseconds. */
   nowUs(): number;
 }
@@ -46,6 +54,8 @@ export class Executor {
   readonly #ports: ExecutorPorts;
   readonly #limits: Limits;
   readonly #slots: readonly Slot[];
+  readonly #places: PagePlaces;
+  readonly #pages: PageMover;
   /** Plans that wait for the boundary, oldest first. */
   #arrived: Plan[] = [];
   #lastPlan = -1n;
@@ -57,6 +67,14 @@ export class Executor {
     this.#ports = ports;
     this.#limits = { slotTokens, eosIds: new Set(eosIds) };
     this.#slots = Array.from({ length: slots }, (_, index) => new Slot(index));
+    const { pages } = ports.model;
+    this.#places = { frames: pages.frames, blocks: ports.swap?.blocks ?? 0 };
+    this.#pages = new PageMover({
+      pages,
+      slots: this.#slots,
+      swap: ports.swap,
+      report: (done) => ports.reportPages?.(done),
+    });
   }
 
   /** Takes a plan; it is adopted at the next step boundary. */
@@ -72,10 +90,19 @@ export class Executor {
   }
 
   /**
-   * Runs plans until `stop`. No call on the model is under way when it settles.
+   * Runs plans until `stop`. No call on the model and no read into it is under way when
+   * it settles.
    * @throws ContixError EPROTO when a plan contradicts itself or the slots; the model's errors
    */
   async run(): Promise<void> {
+    try {
+      await this.#serve();
+    } finally {
+      await this.#pages.close();
+    }
+  }
+
+  async #serve(): Promise<void> {
     let agenda: Agenda | undefined;
     while (true) {
       // Frames that came in during the step are read before the boundary, not after it.
@@ -96,8 +123,8 @@ export class Executor {
   }
 
   /**
-   * The boundary. Copies and binds are done once and so of every plan, even of one that
-   * was replaced before it was adopted; what goes on is the newest plan's alone.
+   * The boundary. Pages, copies and binds are done once and so of every plan, even of one
+   * that was replaced before it was adopted; what goes on is the newest plan's alone.
    */
   async #adopt(): Promise<Agenda | undefined> {
     const plans = this.#arrived;
@@ -108,9 +135,13 @@ export class Executor {
       }
       this.#lastPlan = plan.id;
       checkPlan(plan, this.#ports.model.info);
+      checkPages(plan, this.#ports.model.info, this.#places);
+      await this.#pages.save(plan.saves);
+      this.#pages.write(plan.writes);
       const bound = new Set(plan.binds.map(({ slot }) => slot));
       for (const copy of plan.copies) await this.#copy(copy, !bound.has(copy.toSlot));
-      for (const bind of plan.binds) this.#bind(bind);
+      for (const bind of plan.binds) await this.#bind(bind);
+      this.#pages.read(plan.reads);
     }
     const newest = plans.at(-1);
     return newest === undefined ? undefined : new Agenda(newest, this.#slots);
@@ -123,6 +154,8 @@ export class Executor {
   async #copy({ fromSlot, toSlot, tokens }: Copy, move: boolean): Promise<void> {
     const from = this.#slot(fromSlot);
     const to = this.#slot(toSlot);
+    await this.#pages.settled(from);
+    await this.#pages.settled(to);
     if (tokens > from.length) {
       throw new ContixError(
         "EPROTO",
@@ -135,8 +168,9 @@ export class Executor {
     if (move) to.takeBurst(from);
   }
 
-  #bind({ slot: index, keep, burst: spec }: Bind): void {
+  async #bind({ slot: index, keep, burst: spec, loads }: Bind): Promise<void> {
     const slot = this.#slot(index);
+    await this.#pages.settled(slot);
     if (keep > slot.length) {
       throw new ContixError(
         "EPROTO",
@@ -144,11 +178,12 @@ export class Executor {
       );
     }
     slot.unbind();
-    slot.tokens.length = keep;
+    slot.cut(keep);
+    this.#pages.load(slot, loads);
     if (spec === undefined) return;
     for (const other of this.#slots) if (other.burst?.id === spec.id) other.unbind();
     const burst = new RunningBurst(spec, this.#ports.detokenizer(), this.#limits);
-    for (let at = spec.genStart; at < keep; at++) burst.replay(slot.tokens[at] ?? 0, at);
+    for (let at = spec.genStart; at < slot.length; at++) burst.replay(slot.tokens[at] ?? 0, at);
     slot.burst = burst;
   }
 

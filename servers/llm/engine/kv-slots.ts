@@ -16,7 +16,7 @@ export interface KvShape {
   readonly format: KvFormat;
 }
 
-type KvBuffer = Float32Array | Int8Array;
+export type KvBuffer = Float32Array | Int8Array;
 
 const ARRAYS: Readonly<Record<KvFormat, Typed<KvBuffer>>> = {
   fp32: Float32Array,
@@ -24,16 +24,27 @@ const ARRAYS: Readonly<Record<KvFormat, Typed<KvBuffer>>> = {
 };
 
 export class KvSlots {
-  readonly #shape: KvShape;
+  readonly shape: KvShape;
   /** Keys of layer 0, its values, keys of layer 1, ... */
-  readonly #buffers: readonly KvBuffer[];
+  readonly buffers: readonly KvBuffer[];
   /** By first slot and count: at most slots² / 2 entries, of which compaction needs few. */
   readonly #tensors = new Map<string, readonly Tensor[]>();
 
   constructor(shape: KvShape) {
-    this.#shape = shape;
+    this.shape = shape;
     const length = shape.slots * this.#slotLength;
-    this.#buffers = buffers(ARRAYS[shape.format], shape.layers * 2, length);
+    this.buffers = allocateKv(shape.format, shape.layers * 2, length);
+  }
+
+  /** Bytes of one value. */
+  get valueBytes(): number {
+    return ARRAYS[this.shape.format].BYTES_PER_ELEMENT;
+  }
+
+  /** Where the values of a position begin in a buffer. */
+  at(slot: number, head: number, position: number): number {
+    const { slotTokens, headDim } = this.shape;
+    return slot * this.#slotLength + (head * slotTokens + position) * headDim;
   }
 
   /** The tensors of slots first .. first + count - 1, in the order of the buffers. */
@@ -41,8 +52,8 @@ export class KvSlots {
     const key = `${first} ${count}`;
     let tensors = this.#tensors.get(key);
     if (tensors === undefined) {
-      const { kvHeads, slotTokens, headDim } = this.#shape;
-      tensors = this.#buffers.map(
+      const { kvHeads, slotTokens, headDim } = this.shape;
+      tensors = this.buffers.map(
         (buffer) =>
           new Tensor(buffer.subarray(first * this.#slotLength), [
             count,
@@ -58,12 +69,11 @@ export class KvSlots {
 
   /** Copies the first `tokens` positions of a slot over another's. */
   copy(from: number, to: number, tokens: number): void {
-    const { kvHeads, slotTokens, headDim } = this.#shape;
-    for (const buffer of this.#buffers) {
+    const { kvHeads, headDim } = this.shape;
+    for (const buffer of this.buffers) {
       for (let head = 0; head < kvHeads; head++) {
-        const start = from * this.#slotLength + head * slotTokens * headDim;
-        const target = to * this.#slotLength + head * slotTokens * headDim;
-        buffer.copyWithin(target, start, start + tokens * headDim);
+        const start = this.at(from, head, 0);
+        buffer.copyWithin(this.at(to, head, 0), start, start + tokens * headDim);
       }
     }
   }
@@ -74,7 +84,7 @@ export class KvSlots {
   }
 
   get #slotLength(): number {
-    const { kvHeads, slotTokens, headDim } = this.#shape;
+    const { kvHeads, slotTokens, headDim } = this.shape;
     return kvHeads * slotTokens * headDim;
   }
 }
@@ -82,8 +92,9 @@ export class KvSlots {
 /** V8 collects garbage for every large buffer that is allocated: so few, of at most this size. */
 const BLOCK_BYTES = 2 ** 31;
 
-/** `count` buffers of `length` values, cut out of large blocks. */
-function buffers(array: Typed<KvBuffer>, count: number, length: number): KvBuffer[] {
+/** `count` buffers of `length` values, zeros, cut out of large blocks. */
+export function allocateKv(format: KvFormat, count: number, length: number): KvBuffer[] {
+  const array = ARRAYS[format];
   const perBlock = Math.max(1, Math.floor(BLOCK_BYTES / (length * array.BYTES_PER_ELEMENT)));
   const out: KvBuffer[] = [];
   while (out.length < count) {

@@ -3,6 +3,8 @@
  * The real one is onnx-model.ts; the fake driver brings its own.
  */
 
+import type { Pages } from "./pages.js";
+
 export interface ModelInfo {
   /** Names weights, recipe, KV format, runtime and CPU kernels (DESIGN.md, law 2). */
   readonly engineDigest: string;
@@ -36,6 +38,7 @@ export interface DecodeRow {
  */
 export interface Model {
   readonly info: ModelInfo;
+  readonly pages: Pages;
   /**
    * Enters `tokens` (2 or more) at positions start.. of `slot`; resolves with the
    * last position's logits [vocab] when wanted (valid until the next call, may be overwritten).

@@ -4,7 +4,7 @@
  * Decode is one run with a batch row for every slot from the first to the last that takes
  * part: attention's batch is the KV batch. A slot between them that takes no part is
  * computed all the same, as a dummy that writes at the first position that was never
- * filled, where nothing is lost. Prefill is a run with one row, over its slot.
+ * filled (and never promised to a page that is being read), where nothing is lost. Prefill is a run with one row, over its slot.
  *
  * All buffers are allocated once, and tensors over them are kept by shape, so that a step
  * makes next to nothing.
@@ -13,9 +13,11 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { COMPILED_FILES, type CompiledModel, readCompiled } from "../models/compiled.js";
+import { KvFrames } from "./kv-frames.js";
 import { KvSlots } from "./kv-slots.js";
 import type { DecodeRow, Model, ModelInfo } from "./model.js";
 import { Session } from "./ort.js";
+import { PAGE_TOKENS, type Pages } from "./pages.js";
 import { ShapedBuffer } from "./shaped-buffer.js";
 
 export interface OnnxModelOptions {
@@ -24,6 +26,8 @@ export interface OnnxModelOptions {
   readonly slotTokens: number;
   /** 0: all cores. */
   readonly threads: number;
+  /** For pages outside the slots, bytes. */
+  readonly pageMemory?: number | bigint;
 }
 
 /** Its cost is added to the inter-token time of the rows beside it: ENGINE.md, "Speed". */
@@ -31,6 +35,7 @@ const CHUNK_TOKENS = 64;
 
 export class OnnxModel implements Model {
   readonly info: ModelInfo;
+  readonly pages: Pages;
   readonly #session: Session;
   readonly #kv: KvSlots;
   readonly #ids: ShapedBuffer<BigInt64Array>;
@@ -44,8 +49,9 @@ export class OnnxModel implements Model {
   /** Of each slot: positions from here on hold nothing. */
   readonly #filled: number[];
 
-  private constructor(session: Session, kv: KvSlots, info: ModelInfo) {
+  private constructor(session: Session, kv: KvSlots, frames: KvFrames, info: ModelInfo) {
     this.info = info;
+    this.pages = this.#pages(frames);
     this.#session = session;
     this.#kv = kv;
     this.#ids = new ShapedBuffer(BigInt64Array, Math.max(info.slots, info.slotTokens));
@@ -70,7 +76,8 @@ export class OnnxModel implements Model {
     });
     const { slots } = options;
     const kv = new KvSlots({ layers, slots, kvHeads, slotTokens, headDim, format: model.kv });
-    return new OnnxModel(session, kv, info(model, options.slots, slotTokens));
+    const frames = new KvFrames(kv, Number(options.pageMemory ?? 0));
+    return new OnnxModel(session, kv, frames, info(model, options.slots, slotTokens));
   }
 
   async prefill(
@@ -115,6 +122,23 @@ export class OnnxModel implements Model {
     }
     this.#kv.close();
     this.#session.close();
+  }
+
+  #pages(frames: KvFrames): Pages {
+    return {
+      bytes: frames.bytes,
+      frames: frames.count,
+      save: (slot, start, count, frame) => frames.save(slot, start, count, frame),
+      load: (frame, slot, start, count) => {
+        frames.load(frame, slot, start, count);
+        this.#filled[slot] = start + count;
+      },
+      frame: (frame) => frames.views(frame),
+      inSlot: (slot, start) => {
+        this.#filled[slot] = start + PAGE_TOKENS;
+        return frames.slotViews(slot, start);
+      },
+    };
   }
 
   /** Cuts rows, in order of their slots, where a slot between them is full: no room for a dummy. */

@@ -1,6 +1,7 @@
 /** What the executor knows of a slot: the tokens whose KV is in it, and whom it serves. */
 
 import { ContixError } from "../../../proto/errno.js";
+import { PAGE_TOKENS } from "./pages.js";
 import type { RunningBurst } from "./running-burst.js";
 
 export class Slot {
@@ -8,8 +9,12 @@ export class Slot {
   /** The mirror: token i is the one whose KV is at position i. */
   tokens: number[] = [];
   burst: RunningBurst | undefined;
+  /** Settles when every read into this slot is over; undefined: there is none. */
+  reading: Promise<void> | undefined;
   /** The burst that was here last. A plan made before its end was known may still name it. */
   #ended: bigint | undefined;
+  /** Where the content ends if every read into it goes well. */
+  #promised = 0;
 
   constructor(index: number) {
     this.index = index;
@@ -17,6 +22,25 @@ export class Slot {
 
   get length(): number {
     return this.tokens.length;
+  }
+
+  /**
+   * Expects 16 tokens at `start` to be read: behind the content and behind what is being
+   * read, or, when nothing is any more, behind the content again (a read had failed).
+   * @returns false when the read belongs elsewhere
+   */
+  promise(start: number): boolean {
+    const end = Math.max(this.#promised, this.length);
+    const again = this.reading === undefined && start === this.length;
+    if (start !== end && !again) return false;
+    this.#promised = start + PAGE_TOKENS;
+    return true;
+  }
+
+  /** Keeps the first `keep` tokens. No read is under way. */
+  cut(keep: number): void {
+    this.tokens.length = keep;
+    this.#promised = keep;
   }
 
   /** The burst goes; the content stays. */
@@ -29,6 +53,7 @@ export class Slot {
   takeContent(from: Slot, length: number): void {
     this.unbind();
     this.tokens = from.tokens.slice(0, length);
+    this.#promised = length;
   }
 
   /** Takes over whom `from` serves, or whom it served last. */

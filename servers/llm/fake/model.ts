@@ -3,13 +3,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ContixError } from "../../../proto/errno.js";
 import type { Open } from "../../../proto/gen/contix/driver/v1/llm.js";
 import type { DecodeRow, Model, ModelInfo } from "../engine/model.js";
+import { PAGE_TOKENS, type Pages } from "../engine/pages.js";
 import type { FakeOptions } from "./options.js";
 import { type Clock, Pace } from "./pace.js";
-import { Story } from "./story.js";
+import { Story, TOKEN_BYTES } from "./story.js";
 import { END_OF_TEXT, TURN_END, VOCAB } from "./vocabulary.js";
 
 /** The longest context that it admits to. */
 const WINDOW = 32_768;
+
+/** Its pages are so small that more would only be bookkeeping for the kernel. */
+const MOST_FRAMES = 2 ** 17;
+
+const PAGE_BYTES = PAGE_TOKENS * TOKEN_BYTES;
+
+type FakeShape = Pick<Open, "slots" | "slotTokens"> & Partial<Pick<Open, "pageMemory">>;
 
 export interface FakeModelPorts {
   readonly clock: Clock;
@@ -24,6 +32,7 @@ const PROCESS: FakeModelPorts = {
 
 export class FakeModel implements Model {
   readonly info: ModelInfo;
+  readonly pages: Pages;
   readonly #options: FakeOptions;
   readonly #ports: FakeModelPorts;
   readonly #story: Story;
@@ -33,7 +42,7 @@ export class FakeModel implements Model {
 
   /** Throws EINVAL for a model without slots. */
   constructor(
-    { slots, slotTokens }: Pick<Open, "slots" | "slotTokens">,
+    { slots, slotTokens, pageMemory = 0n }: FakeShape,
     options: FakeOptions,
     ports: FakeModelPorts = PROCESS,
   ) {
@@ -57,7 +66,10 @@ export class FakeModel implements Model {
     };
     this.#options = options;
     this.#ports = ports;
-    this.#story = new Story(options.seed, options.words, slots, this.info.slotTokens);
+    const frames = Math.min(Math.floor(Number(pageMemory) / PAGE_BYTES), MOST_FRAMES);
+    const { seed, words } = options;
+    this.#story = new Story(seed, words, slots, this.info.slotTokens, frames * PAGE_TOKENS);
+    this.pages = pages(this.#story, frames);
     this.#pace = new Pace(ports.clock);
     this.#logits = Array.from({ length: slots }, () => new Float32Array(VOCAB));
   }
@@ -103,4 +115,15 @@ export class FakeModel implements Model {
     this.#story.predict(slot, length, logits);
     return logits;
   }
+}
+
+function pages(story: Story, frames: number): Pages {
+  return {
+    bytes: PAGE_BYTES,
+    frames,
+    save: (slot, start, count, frame) => story.save(slot, start, count, frame * PAGE_TOKENS),
+    load: (frame, slot, start, count) => story.load(frame * PAGE_TOKENS, slot, start, count),
+    frame: (frame) => story.views(undefined, frame * PAGE_TOKENS, PAGE_TOKENS),
+    inSlot: (slot, start) => story.views(slot, start, PAGE_TOKENS),
+  };
 }

@@ -27,7 +27,7 @@ const NEVER = -20;
 const NOISE = 2;
 const NOISE_STATES = 4096;
 
-/** The history of one slot. */
+/** The history of one slot, or of all frames, one behind the other. */
 interface History {
   readonly tokens: Uint16Array;
   readonly hashes: Uint32Array;
@@ -37,22 +37,29 @@ interface History {
   readonly words: Uint32Array;
 }
 
+/** Of which a history consists; and what they take, bytes a token. */
+const PARTS = ["tokens", "hashes", "wordStarts", "words"] as const;
+export const TOKEN_BYTES = 14;
+
 export class Story {
   readonly #slots: readonly History[];
+  readonly #frames: History;
   readonly #first: number;
   /** No answer is shorter than this; then each word may be the last. */
   readonly #leastWords: number;
   readonly #endChance: number;
   readonly #noise: Float32Array;
 
-  /** `words`: of an answer, on average. */
-  constructor(seed: number, words: number, slots: number, slotTokens: number) {
-    this.#slots = Array.from({ length: slots }, () => ({
-      tokens: new Uint16Array(slotTokens),
-      hashes: new Uint32Array(slotTokens),
-      wordStarts: new Uint32Array(slotTokens),
-      words: new Uint32Array(slotTokens),
-    }));
+  /** `words`: of an answer, on average. `frameTokens`: of all frames together. */
+  constructor(
+    seed: number,
+    words: number,
+    slots: number,
+    slotTokens: number,
+    frameTokens: number = 0,
+  ) {
+    this.#slots = Array.from({ length: slots }, () => history(slotTokens));
+    this.#frames = history(frameTokens);
     this.#first = mix(Math.floor(seed) >>> 0, Math.floor(seed / 2 ** 32) >>> 0);
     this.#leastWords = Math.floor(words / 4);
     this.#endChance = 1 / Math.max(1, words - this.#leastWords);
@@ -77,11 +84,26 @@ export class Story {
   }
 
   copy(from: number, to: number, tokens: number): void {
-    const source = this.#slot(from);
-    const target = this.#slot(to);
-    for (const part of ["tokens", "hashes", "wordStarts", "words"] as const) {
-      target[part].set(source[part].subarray(0, tokens));
-    }
+    move(this.#slot(from), 0, this.#slot(to), 0, tokens);
+  }
+
+  /** Copies `count` tokens of a slot, from start on, to the frames from token `at` on. */
+  save(slot: number, start: number, count: number, at: number): void {
+    move(this.#slot(slot), start, this.#frames, at, count);
+  }
+
+  /** The way back. */
+  load(at: number, slot: number, start: number, count: number): void {
+    move(this.#frames, at, this.#slot(slot), start, count);
+  }
+
+  /** The bytes of `count` tokens of a slot; without one, of the frames. */
+  views(slot: number | undefined, start: number, count: number): Uint8Array[] {
+    const history = slot === undefined ? this.#frames : this.#slot(slot);
+    return PARTS.map((part) => {
+      const { buffer, byteOffset, byteLength } = history[part].subarray(start, start + count);
+      return new Uint8Array(buffer, byteOffset, byteLength);
+    });
   }
 
   /** The logits [VOCAB] of what follows the first `length` tokens of `slot` (1 or more), to `out`. */
@@ -115,6 +137,19 @@ export class Story {
     if (history === undefined) throw new RangeError(`no slot ${index}`);
     return history;
   }
+}
+
+function history(tokens: number): History {
+  return {
+    tokens: new Uint16Array(tokens),
+    hashes: new Uint32Array(tokens),
+    wordStarts: new Uint32Array(tokens),
+    words: new Uint32Array(tokens),
+  };
+}
+
+function move(from: History, start: number, to: History, at: number, count: number): void {
+  for (const part of PARTS) to[part].set(from[part].subarray(start, start + count), at);
 }
 
 /** What follows `said` in `word`; a space after it, and where it was left. */

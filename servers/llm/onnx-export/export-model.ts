@@ -20,6 +20,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { DecodeRow, Model, ModelInfo } from "../engine/model.js";
 import { aligned, BOOL, Session, Tensor } from "../engine/ort.js";
+import { NO_PAGES } from "../engine/pages.js";
 import { type CompiledExport, readCompiledExport } from "./compiled-export.js";
 import { GrowingKv } from "./growing-kv.js";
 import { widen } from "./half.js";
@@ -42,6 +43,8 @@ const FILLER = 0n;
 
 export class ExportModel implements Model {
   readonly info: ModelInfo;
+  /** Its keys and values move at every step as it is. */
+  readonly pages = NO_PAGES;
   readonly #model: CompiledExport;
   readonly #session: Session;
   readonly #kv: GrowingKv;

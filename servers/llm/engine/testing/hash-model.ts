@@ -2,18 +2,24 @@
 
 import type { Detokenizer } from "../../text/server.js";
 import type { DecodeRow, Model, ModelInfo } from "../model.js";
+import type { Pages } from "../pages.js";
+import { WordKv } from "./word-kv.js";
 
-type Shape = Pick<ModelInfo, "slots" | "slotTokens" | "vocab" | "eosIds">;
+interface Shape extends Pick<ModelInfo, "slots" | "slotTokens" | "vocab" | "eosIds"> {
+  /** Default: none. */
+  readonly frames?: number;
+}
 
 export class HashModel implements Model {
   readonly info: ModelInfo;
+  readonly pages: Pages;
   /** Of each slot: hash of the tokens up to each position. */
-  readonly #slots: number[][];
+  readonly #kv: WordKv;
   /** What was asked, in words, for tests that look at it. */
   readonly calls: string[] = [];
   readonly #logits: Float32Array;
 
-  constructor(shape: Shape) {
+  constructor({ frames = 0, ...shape }: Shape) {
     this.info = {
       ...shape,
       engineDigest: "hash",
@@ -23,7 +29,8 @@ export class HashModel implements Model {
       driver: "fake",
       chunkTokens: 32,
     };
-    this.#slots = Array.from({ length: shape.slots }, () => []);
+    this.#kv = new WordKv(shape.slots, shape.slotTokens, frames);
+    this.pages = this.#pages(this.#kv.pages);
     this.#logits = new Float32Array(shape.slots * shape.vocab);
   }
 
@@ -48,7 +55,7 @@ export class HashModel implements Model {
 
   async copy(from: number, to: number, tokens: number): Promise<void> {
     this.calls.push(`copy ${from} ${to} ${tokens}`);
-    this.#slots[to] = this.#slot(from).slice(0, tokens);
+    this.#kv.copy(from, to, tokens);
   }
 
   async close(): Promise<void> {
@@ -56,25 +63,30 @@ export class HashModel implements Model {
   }
 
   #enter(slot: number, position: number, token: number, how: "prefill" | "decode"): void {
-    const held = this.#slot(slot);
-    if (position > held.length) throw new RangeError(`a gap before position ${position}`);
-    const before = position === 0 ? 0 : (held[position - 1] ?? 0);
-    held.length = position;
-    held.push(mix(before * 31 + token * 2 + (how === "decode" ? 1 : 0)));
+    const before = position === 0 ? 0 : (this.#kv.words(slot)[position - 1] ?? 0);
+    this.#kv.enter(slot, position, mix(before * 31 + token * 2 + (how === "decode" ? 1 : 0)));
   }
 
   #fill(row: number, slot: number): Float32Array {
     const { vocab } = this.info;
     const logits = this.#logits.subarray(row * vocab, (row + 1) * vocab);
-    const state = this.#slot(slot).at(-1) ?? 0;
+    const state = this.#kv.words(slot).at(-1) ?? 0;
     for (let id = 0; id < vocab; id++) logits[id] = mix(state ^ (id * 0x9e3779b1)) / 2 ** 29;
     return logits;
   }
 
-  #slot(slot: number): number[] {
-    const held = this.#slots[slot];
-    if (held === undefined) throw new RangeError(`no slot ${slot}`);
-    return held;
+  #pages(pages: Pages): Pages {
+    return {
+      ...pages,
+      save: (slot, start, count, frame) => {
+        this.calls.push(`save ${slot} ${start}+${count} to ${frame}`);
+        pages.save(slot, start, count, frame);
+      },
+      load: (frame, slot, start, count) => {
+        this.calls.push(`load ${frame} to ${slot} ${start}+${count}`);
+        pages.load(frame, slot, start, count);
+      },
+    };
   }
 }
 
