@@ -148,7 +148,8 @@ export class Scheduler {
     burst.attained += length;
     burst.generatedSoFar += length;
     if (length > 0 && burst.firstTokenAt === 0) burst.firstTokenAt = now;
-    if (length > 0 && burst.quantumUsed % this.#options.quantum === 0) this.#dirty = true;
+    // A step may bring several tokens, and so pass the end of a quantum.
+    if (burst.quantumUsed % this.#options.quantum < length) this.#dirty = true;
     if (row.finish === "") return undefined;
     return { kind: "finished", finish: row.finish, stop: row.stop };
   }
