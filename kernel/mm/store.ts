@@ -1,0 +1,184 @@
+/**
+ * Where pages are: the two tiers, and the rule between them (pool.ts). Places are taken
+ * away from leaves first; what is lost unasked takes along what was behind it.
+ */
+import type { EvictionPolicy, EvictionPorts } from "./eviction/policy.js";
+import type { Page } from "./page.js";
+import type { PoolPage } from "./pool-page.js";
+import { Tier } from "./tier.js";
+
+/** What moves at a block: writes and reads under way, and whether its page gave it up. */
+export interface Busy {
+  readonly page: PoolPage;
+  ops: number;
+  released: boolean;
+}
+
+/** What the policies are told of costs, microseconds. */
+export interface PageCosts {
+  /** To compute it again. */
+  rebuildUs(page: Page): number;
+  /** To read it from the swap file. */
+  readUs(page: Page): number;
+}
+
+export interface StoreOptions {
+  readonly pageBytes: number;
+  readonly eviction: (ports: EvictionPorts) => EvictionPolicy;
+  readonly costs: PageCosts;
+  /** Hears of a page that has no place any more. */
+  readonly onUnplaced: (page: PoolPage) => void;
+}
+
+export class Store {
+  frames: Tier;
+  blocks: Tier;
+  readonly busy = new Map<number, Busy>();
+  /** In a frame, to be written to a block, oldest first; for which context each was saved. */
+  readonly unwritten = new Map<PoolPage, bigint>();
+  readonly #options: StoreOptions;
+
+  constructor(frames: number, blocks: number, options: StoreOptions) {
+    this.#options = options;
+    [this.frames, this.blocks] = this.#tiers(frames, blocks);
+  }
+
+  /** A frame for a page, in which it is from now on; -1: none can be had. */
+  enterFrame(page: PoolPage, cid: bigint, now: number): number {
+    const frame = sheltered(page.parent, () =>
+      this.frames.take((page.parent?.frame ?? -2) + 1, now),
+    );
+    if (frame < 0) return frame;
+    page.frame = frame;
+    if (page.parent) {
+      page.parent.frameKids++;
+      page.parent.kids.add(page);
+    }
+    this.frames.entered(page, cid, now);
+    return frame;
+  }
+
+  /** A block for a page, to which it is being written from now on; -1: none can be had. */
+  enterBlock(page: PoolPage, cid: bigint, now: number): number {
+    const block = sheltered(page, () => this.blocks.take((page.parent?.block ?? -2) + 1, now));
+    if (block < 0) return block;
+    page.block = block;
+    page.writing = true;
+    if (page.parent) page.parent.blockKids++;
+    this.begin(page);
+    this.blocks.entered(page, cid, now);
+    return block;
+  }
+
+  /** A read or write of the page's block begins. */
+  begin(page: PoolPage): void {
+    const busy = this.busy.get(page.block);
+    if (busy) busy.ops++;
+    else this.busy.set(page.block, { page, ops: 1, released: false });
+  }
+
+  /** A read or write of a block is over. */
+  end(block: number, busy: Busy): void {
+    busy.ops--;
+    if (busy.ops > 0) return;
+    this.busy.delete(block);
+    if (busy.released) this.blocks.release(block);
+  }
+
+  leaveFrame(page: PoolPage): void {
+    this.frames.left(page);
+    this.frames.release(page.frame);
+    this.unwritten.delete(page);
+    page.frame = -1;
+    if (page.parent) page.parent.frameKids--;
+    this.#unplaced(page);
+  }
+
+  /** Its block is given up; the place is free once nothing moves there any more. */
+  leaveBlock(page: PoolPage): void {
+    this.blocks.left(page);
+    const busy = this.busy.get(page.block);
+    if (busy) busy.released = true;
+    else this.blocks.release(page.block);
+    page.block = -1;
+    page.writing = false;
+    if (page.parent) page.parent.blockKids--;
+    this.#unplaced(page);
+  }
+
+  /** A block turned out bad: it is given up, and what is behind it and needs it. */
+  loseBlock(page: PoolPage): void {
+    for (const kid of [...page.kids]) {
+      if (kid.block >= 0) this.loseBlock(kid);
+      if (page.frame < 0 && kid.frame >= 0) this.drop(kid);
+    }
+    this.leaveBlock(page);
+  }
+
+  /** Takes a page, and what is behind it, out of every place. */
+  drop(page: PoolPage): void {
+    for (const kid of [...page.kids]) this.drop(kid);
+    if (page.block >= 0) this.leaveBlock(page);
+    if (page.frame >= 0) this.leaveFrame(page);
+  }
+
+  /** The driver is gone: every frame, and every block that was not written yet. */
+  lost(): void {
+    this.unwritten.clear();
+    for (const [block, { released }] of this.busy) if (released) this.blocks.release(block);
+    this.busy.clear();
+    for (const page of [...this.blocks.pages]) {
+      if (page.block >= 0 && page.writing) this.loseBlock(page);
+    }
+    for (const page of [...this.frames.pages]) this.leaveFrame(page);
+  }
+
+  /** Nothing is in any place, and there are other places. */
+  refit(frames: number, blocks: number): void {
+    for (const page of [...this.blocks.pages]) if (page.block >= 0) this.drop(page);
+    [this.frames, this.blocks] = this.#tiers(frames, blocks);
+  }
+
+  #tiers(frames: number, blocks: number): [Tier, Tier] {
+    const { eviction, costs, pageBytes } = this.#options;
+    const ports = { rebuildUs: costs.rebuildUs, bytes: () => pageBytes };
+    const never = (): number => Number.POSITIVE_INFINITY;
+    const fetchUs = (page: Page): number => (page.block >= 0 ? costs.readUs(page) : never());
+    const frame = (page: Page): boolean => !mayLeaveFrame(page as PoolPage);
+    const block = (page: Page): boolean => !this.#mayLeaveBlock(page as PoolPage);
+    return [
+      new Tier(frames, eviction({ ...ports, fetchUs, pinned: frame }), (p) => this.leaveFrame(p)),
+      new Tier(blocks, eviction({ ...ports, fetchUs: never, pinned: block }), (p) =>
+        this.leaveBlock(p),
+      ),
+    ];
+  }
+
+  #mayLeaveBlock(page: PoolPage): boolean {
+    if (page.pins > 0 || this.busy.has(page.block) || page.blockKids > 0) return false;
+    return page.frame >= 0 || page.children === 0;
+  }
+
+  #unplaced(page: PoolPage): void {
+    if (page.placed) return;
+    page.parent?.kids.delete(page);
+    this.#options.onUnplaced(page);
+  }
+}
+
+/** A page whose block is being written keeps its frame: it could be read from nowhere. */
+function mayLeaveFrame(page: PoolPage): boolean {
+  if (page.pins > 0 || page.writing || page.frameKids > 0) return false;
+  return page.block >= 0 || page.children === 0;
+}
+
+/** While a place is looked for, nothing may make a page its victim, nor the page before it. */
+function sheltered(page: PoolPage | undefined, look: () => number): number {
+  const { parent } = page ?? {};
+  if (page) page.pins++;
+  if (parent) parent.pins++;
+  const place = look();
+  if (page) page.pins--;
+  if (parent) parent.pins--;
+  return place;
+}
