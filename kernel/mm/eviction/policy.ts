@@ -49,7 +49,7 @@ export interface EvictionPolicy {
   /** A burst of the context has ended, and its process waits. */
   waits(cid: bigint, wait: Wait, now: number): void;
   /** The context is gone. */
-  closed(cid: bigint): void;
+  closed(cid: bigint, now: number): void;
   /** The page to let go first, a leaf that is not pinned; undefined: there is none. */
   victim(now: number): Page | undefined;
 }
