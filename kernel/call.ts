@@ -37,6 +37,8 @@ export const NO_USAGE: Usage = {
   firstTokenUs: 0n,
 };
 
+const NO_PROGRESS = { prefilled: 0, of: 0 };
+
 export class Call {
   readonly process: Process;
   readonly syscall: Syscall;
@@ -90,7 +92,13 @@ export class Call {
   }
 
   chunk(text: string, tokens: number[]): void {
-    if (!this.#over) this.#with.sendChunk({ seq: this.syscall.seq, text, tokens });
+    if (!this.#over) this.#with.sendChunk({ ...NO_PROGRESS, seq: this.syscall.seq, text, tokens });
+  }
+
+  /** Says how far a prefill is, tokens. */
+  prefilled(prefilled: number, of: number): void {
+    const { seq } = this.syscall;
+    if (!this.#over) this.#with.sendChunk({ seq, text: "", tokens: [], prefilled, of });
   }
 
   /** Answers, once. `effects` and the result are one transaction. */

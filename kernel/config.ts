@@ -18,6 +18,13 @@ export const DEFAULT_MODEL = "smollm2-135m-instruct";
 const Limits = z.strictObject({
   callsPerProcess: z.int().min(1).default(2048),
   contextsPerProcess: z.int().min(1).default(64),
+  contextsPerPrincipal: z.int().min(1).default(4096),
+  /** Tokens of all open contexts, and what generations under way may add. */
+  contextTokensPerProcess: z.int().min(1).default(1_048_576),
+  contextTokensPerPrincipal: z.int().min(1).default(16_777_216),
+  /** Pages of 16 tokens of pinned contexts. */
+  pinnedPagesPerProcess: z.int().min(0).default(256),
+  pinnedPagesPerPrincipal: z.int().min(0).default(512),
   /** Results that a process has not acknowledged. */
   unackedResults: z.int().min(16).default(4096),
   unackedBytes: z

@@ -6,6 +6,8 @@ import type { ModelLibrary } from "./engines/library.js";
 import type { Mailboxes } from "./ipc/mailboxes.js";
 import type { Journal } from "./journal/journal.js";
 import type { Log } from "./log.js";
+import type { ContextLife } from "./mm/context-life.js";
+import type { Quotas } from "./mm/quota.js";
 import type { Accounts } from "./proc/accounts.js";
 import type { Processes } from "./proc/processes.js";
 import type { Trap } from "./trap.js";
@@ -23,8 +25,9 @@ export interface Kernel {
   readonly library: ModelLibrary;
   /** The models that are served, each with a driver, slots, a queue and a loop of its own. */
   readonly engines: Engines;
-  /** Contexts with an append or a generation in progress: one at a time. */
-  readonly busyContexts: Set<bigint>;
+  /** Who uses a context, and when it ends. */
+  readonly life: ContextLife;
+  readonly quotas: Quotas;
   readonly startedAt: number;
 }
 

@@ -13,6 +13,8 @@ import { Mailboxes } from "./ipc/mailboxes.js";
 import { memoryJournal } from "./journal/journal.js";
 import { type Kernel, VERSION } from "./kernel.js";
 import { openLog } from "./log.js";
+import { ContextLife } from "./mm/context-life.js";
+import { Quotas } from "./mm/quota.js";
 import { Accounts } from "./proc/accounts.js";
 import { Processes } from "./proc/processes.js";
 import { Trap } from "./trap.js";
@@ -67,6 +69,8 @@ function assemble(config: Config, log: Kernel["log"], library: ModelLibrary): Ke
   const memoryBudget = memoryBytes(config.memoryBudget, machineMemory());
   const idleUs = durationUs(config.modelIdle);
   const onBroken = (error: unknown): void => broken(log, error);
+  const shared = { config, clock, log, journal, library };
+  const engines = new Engines({ ...shared, idleUs, memoryBudget, onBroken });
   const parts = {
     config,
     clock,
@@ -76,8 +80,9 @@ function assemble(config: Config, log: Kernel["log"], library: ModelLibrary): Ke
     mail: new Mailboxes(),
     accounts: new Accounts(),
     library,
-    engines: new Engines({ config, clock, log, journal, library, idleUs, memoryBudget, onBroken }),
-    busyContexts: new Set<bigint>(),
+    engines,
+    life: new ContextLife({ clock, journal, engines, log }),
+    quotas: new Quotas(config.limits, journal),
     startedAt: clock.now(),
   };
   // The trap and the process table reach everything else through the kernel itself.

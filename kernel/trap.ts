@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { ContixError, toWire } from "../proto/errno.js";
 import { type Chunk, Reply, type Signal, Syscall } from "../proto/gen/contix/v1/kernel.js";
 import { Call, NO_USAGE } from "./call.js";
-import { useContext } from "./cap/handles.js";
+import { useContext, useContextById } from "./cap/handles.js";
 import type { Kernel } from "./kernel.js";
 import { SYSCALLS, type SyscallRow } from "./table.js";
 
@@ -178,7 +178,10 @@ export class Trap {
     };
     try {
       const { handle } = call.syscall;
-      if (row.handle === "context" || (row.handle === "optional context" && handle !== 0)) {
+      const cid = row.handle === "context or cid" && handle === 0 ? cidOf(call.syscall) : 0n;
+      if (cid !== 0n) {
+        call.context = useContextById(this.#kernel.journal.state, call.process, cid);
+      } else if (takesHandle(row, handle)) {
         call.context = useContext(this.#kernel.journal.state, call.process, handle);
       } else if (handle !== 0) {
         throw new ContixError("EINVAL", `${row.name} takes no handle`, { argument: "handle" });
@@ -227,6 +230,16 @@ export class Trap {
     }
     return live;
   }
+}
+
+/** Whether the handle is to be resolved: it must name something where the call needs it. */
+function takesHandle({ handle: wanted }: SyscallRow, handle: number): boolean {
+  return wanted === "optional context" ? handle !== 0 : wanted !== "none";
+}
+
+/** The context that a call names by its id; 0: none. */
+function cidOf({ call }: Syscall): bigint {
+  return call && "cid" in call.value ? call.value.cid : 0n;
 }
 
 function rowOf(syscall: Syscall): SyscallRow {

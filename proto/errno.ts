@@ -29,7 +29,12 @@ export const ERRNO = {
   EBADF: row(9, 3, false, "use a handle that this process opened and has not closed"),
   ECHILD: row(10, 9, false, "wait only for your own children"),
   EAGAIN: row(11, 8, true, "try again after the given time"),
-  ENOMEM: row(12, 8, false, "shorten the context"),
+  ENOMEM: row(
+    12,
+    8,
+    false,
+    "shorten the context; when a model does not fit, raise the daemon's memoryBudget",
+  ),
   EACCES: row(13, 16, false, "present a valid token"),
   EBUSY: row(16, 9, true, "wait until the object is idle"),
   EEXIST: row(17, 6, false, "use a fresh name"),

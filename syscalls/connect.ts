@@ -1,7 +1,7 @@
 /** The way in: attach this program to a kernel as a process. */
 import { basename } from "node:path";
 import { checkNumber } from "./check.js";
-import { Contexts } from "./context.js";
+import { Contexts } from "./contexts.js";
 import { type Pid, showId } from "./ids.js";
 import { Ipc } from "./ipc.js";
 import { Llm } from "./llm.js";

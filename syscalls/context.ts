@@ -1,47 +1,34 @@
-/** Contexts: token sequences that live on between calls. */
+/** A context: a token sequence that lives on between calls. */
 import type { CtxAppendCall, CtxCreateResult } from "../proto/gen/contix/v1/calls.js";
-import { checkText } from "./check.js";
+import { checkCount, checkNumber, checkText } from "./check.js";
+import { type ContextStat, toStat } from "./context-stat.js";
 import { ConnectionError } from "./errors.js";
 import type { Generation } from "./generation.js";
-import { type Cid, showId } from "./ids.js";
+import { type Cid, type Pid, readId, showId } from "./ids.js";
 import { type CallOptions, request } from "./invoke.js";
 import { type GenerateOptions, generation } from "./llm.js";
 import { type Chat, isTokens, type Message, type Tokens, toChat, toTokens } from "./messages.js";
 import type { Session } from "./wire/session.js";
 
-/** Where a context stands. */
-export interface ContextStat {
-  readonly cid: Cid;
-  /** Tokens in the context: the given and the generated ones. */
-  readonly length: number;
-  readonly given: number;
-  readonly generated: number;
-  /** Tokens whose KV is in a slot. */
-  readonly resident: number;
-  /** The slot it runs in, or null. */
-  readonly slot: number | null;
-  /** The most tokens it can hold. */
-  readonly window: number;
-  /** The model that it belongs to. */
-  readonly model: string;
+/** How a context is made, whatever makes it. */
+export interface ContextOptions {
+  /** It is closed after so long without use, milliseconds; 0, the default: never. */
+  readonly ttlMs?: number | undefined;
+  /**
+   * "all": what it has computed may serve contexts of other principals that say so too, and
+   * theirs may serve it. By default contexts of the same principal share, and no others.
+   */
+  readonly share?: "principal" | "all" | undefined;
 }
 
-/** `os.ctx` */
-export class Contexts {
-  readonly #session: Session;
-
-  constructor(session: Session) {
-    this.#session = session;
-  }
-
-  /** Opens an empty context of a model, the daemon's default or another. It ends with `close()`, or with the process. */
-  async create(
-    options: CallOptions & { readonly model?: string | undefined } = {},
-  ): Promise<Context> {
-    const args = { model: checkText("model", options.model ?? "") };
-    const made = await request(this.#session, { name: "ctxCreate", args }, options);
-    return new Context(this.#session, made);
-  }
+/** What a program knows of a context's future. It moves pages and changes no answer. */
+export interface Advice {
+  /** "willneed": bring its pages close; "dontneed": they may go first. */
+  readonly need?: "willneed" | "dontneed" | "unknown" | undefined;
+  /** The next use is expected after so long, milliseconds. */
+  readonly pauseMs?: number | undefined;
+  /** Only while it has no tokens. */
+  readonly share?: ContextOptions["share"];
 }
 
 /**
@@ -62,7 +49,7 @@ export class Context implements AsyncDisposable {
   /** The model that it belongs to, for good. */
   readonly model: string;
 
-  /** Made by `os.ctx.create()`. */
+  /** Made by `os.ctx`, and by `fork()`. */
   constructor(session: Session, made: CtxCreateResult) {
     this.#session = session;
     this.#handle = made.handle;
@@ -94,20 +81,103 @@ export class Context implements AsyncDisposable {
   }
 
   async stat(options?: CallOptions): Promise<ContextStat> {
-    const stat = await request(
-      this.#session,
-      { name: "ctxStat", handle: this.#handle, args: {} },
-      options,
-    );
-    return { ...stat, cid: showId(stat.cid), slot: stat.slot < 0 ? null : stat.slot };
+    const call = { name: "ctxStat" as const, handle: this.#handle, args: { cid: 0n } };
+    return toStat(await request(this.#session, call, options));
+  }
+
+  /**
+   * A new context of this process with the same tokens, or the first `length` of them.
+   * Nothing is computed for it: both have the pages that are equal.
+   *
+   * @example
+   * const branches = await Promise.all([1, 2, 3].map(() => ctx.fork()));
+   */
+  async fork(
+    options: CallOptions &
+      Pick<ContextOptions, "ttlMs"> & { readonly length?: number | undefined } = {},
+  ): Promise<Context> {
+    const { length, ttlMs } = options;
+    const args = {
+      cid: 0n,
+      length: length === undefined ? undefined : checkCount("length", length),
+      ttlUs: toTtl(ttlMs),
+    };
+    const call = { name: "ctxFork" as const, handle: this.#handle, args };
+    return new Context(this.#session, await request(this.#session, call, options));
+  }
+
+  /**
+   * Goes back to the first `length` tokens, and forgets the rest for good. EBUSY while a
+   * generation runs.
+   *
+   * @example
+   * const { length } = await ctx.stat();
+   * await ctx.chat("Is that so?");
+   * await ctx.truncate(length); // as if it had not been asked
+   */
+  async truncate(
+    length: number,
+    options?: CallOptions,
+  ): Promise<{ removed: number; length: number }> {
+    const args = { length: checkCount("length", length) };
+    return request(this.#session, { name: "ctxTruncate", handle: this.#handle, args }, options);
+  }
+
+  /** Forgets all its tokens. */
+  async clear(options?: CallOptions): Promise<void> {
+    await this.truncate(0, options);
+  }
+
+  /** Keeps its pages in memory, or with `false` no longer. Bounded by a quota: EDQUOT. */
+  async pin(pinned = true, options?: CallOptions): Promise<void> {
+    const call = { name: "ctxPin" as const, handle: this.#handle, args: { pinned } };
+    await request(this.#session, call, options);
+  }
+
+  /**
+   * Says what is known of its next use.
+   *
+   * @example
+   * await ctx.advise({ pauseMs: 30_000 }); // a tool runs for about so long
+   */
+  async advise(advice: Advice, options?: CallOptions): Promise<void> {
+    const { need, pauseMs = 0, share } = advice;
+    const args = {
+      need: checkText("need", need ?? ""),
+      pauseUs: toMicroseconds("pauseMs", pauseMs),
+      share: checkText("share", share ?? ""),
+    };
+    await request(this.#session, { name: "ctxAdvise", handle: this.#handle, args }, options);
+  }
+
+  /**
+   * Hands it to another process of the same principal, which finds it by `os.ctx.open(cid)`.
+   * `null`: to nobody; it is kept until somebody opens or closes it, or its time to live is
+   * over. This object is closed by it.
+   *
+   * @example
+   * await ctx.give(child.pid);
+   * await os.ipc.send(child.pid, ctx.cid);
+   */
+  async give(pid: Pid | null, options?: CallOptions): Promise<void> {
+    const args = { pid: pid === null ? 0n : readId("pid", pid) };
+    await request(this.#session, { name: "ctxGive", handle: this.#handle, args }, options);
+    this.#closed = true;
+  }
+
+  /** The context as a file: `os.ctx.restore()` makes it again, here or on another machine. */
+  async snapshot(options?: CallOptions): Promise<Uint8Array> {
+    const call = { name: "ctxSnapshot" as const, handle: this.#handle, args: { cid: 0n } };
+    return (await request(this.#session, call, options)).snapshot;
   }
 
   /** Gives it back. Closing twice is fine. */
   async close(options?: CallOptions): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    const call = { name: "ctxClose" as const, handle: this.#handle, args: { cid: 0n } };
     try {
-      await request(this.#session, { name: "ctxClose", handle: this.#handle, args: {} }, options);
+      await request(this.#session, call, options);
     } catch (error) {
       // A lost process has no contexts any more: that is what was asked for.
       if (!(error instanceof ConnectionError)) throw error;
@@ -117,6 +187,24 @@ export class Context implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** The options of the wire. */
+export function toOptions({ ttlMs, share }: ContextOptions): { ttlUs: bigint; share: string } {
+  return { ttlUs: toTtl(ttlMs), share: checkText("share", share ?? "") };
+}
+
+/** The time to live of the wire. */
+export function toTtl(ttlMs = 0): bigint {
+  return toMicroseconds("ttlMs", ttlMs);
+}
+
+function toMicroseconds(argument: string, ms: number): bigint {
+  const us = checkNumber(argument, ms) * 1000;
+  if (us < 0 || us > Number.MAX_SAFE_INTEGER) {
+    throw new RangeError(`${argument}: expected 0 or more milliseconds, got ${ms}`);
+  }
+  return BigInt(Math.round(us));
 }
 
 function toInput(input: string | Message | readonly Message[] | Tokens): CtxAppendCall["input"] {

@@ -46,6 +46,7 @@ test("awaited, it asks for one reply and gives the result with usage", async ({ 
       queuedMs: 0.5,
       servedMs: 2,
       firstTokenMs: 1.5,
+      tokensPerSecond: 1000,
     },
   });
   expect(kernel.calls[0]).toMatchObject({

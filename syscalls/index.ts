@@ -3,7 +3,8 @@
  * programs; `connect()` makes one a process of the kernel.
  */
 export { type ConnectOptions, connect, type Os, type Welcome } from "./connect.js";
-export type { Context, ContextStat } from "./context.js";
+export type { Advice, Context, ContextOptions } from "./context.js";
+export type { ContextStat } from "./context-stat.js";
 export { ConnectionError, type Errno, SyscallError } from "./errors.js";
 export type { GenerateResult, Generation } from "./generation.js";
 export type { Cid, Pid } from "./ids.js";
@@ -13,5 +14,5 @@ export type { GenerateOptions, ModelInfo } from "./llm.js";
 export type { Chat, Message, Tokens } from "./messages.js";
 export type { Child, Exit, ProcInfo, SpawnOptions } from "./proc.js";
 export type { Signal, SignalHandler, SignalName } from "./signals.js";
-export type { SlotInfo, Stats, Uname } from "./sys.js";
+export type { Memory, SlotInfo, Stats, Tier, Uname } from "./sys.js";
 export type { Usage } from "./usage.js";

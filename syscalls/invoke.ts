@@ -17,12 +17,15 @@ export interface CallOptions {
   /** The call fails with SyscallError ETIMEDOUT after this many milliseconds; none by default. */
   readonly timeoutMs?: number | undefined;
   /**
-   * How often to try again, after the time the kernel names, when it is full
-   * (EAGAIN). 0 by default: a caller that does not expect a full kernel should
-   * hear of it. `timeoutMs` spans all tries.
+   * How often to try again when the kernel is full (EAGAIN): first after the time that it
+   * names, then after twice that, and so on, a minute at most. 5 by default for
+   * generations, which are what fills a kernel; 0 for other calls. `timeoutMs` spans all
+   * tries.
    */
   readonly retries?: number | undefined;
 }
+
+const LONGEST_WAIT_MS = 60_000;
 
 type Spec<K extends CallName> = Omit<CallSpec<K>, "timeoutMs"> & {
   /** Sees each try as it is sent. */
@@ -39,13 +42,15 @@ export async function invoke<K extends CallName>(
   checkNumber("timeoutMs", timeoutMs);
   if (retries !== Number.POSITIVE_INFINITY) checkCount("retries", retries);
   const end = performance.now() + timeoutMs;
-  for (let left = retries; ; left--) {
+  for (let tried = 0; ; tried++) {
     try {
       return await once(session, spec, end - performance.now(), signal);
     } catch (error) {
-      const again = error instanceof SyscallError && error.code === "EAGAIN" && left > 0;
-      if (!again || performance.now() + error.retryAfterMs > end) throw error;
-      await pause(error.retryAfterMs, signal);
+      const again = error instanceof SyscallError && error.code === "EAGAIN" && tried < retries;
+      if (!again) throw error;
+      const wait = Math.min(error.retryAfterMs * 2 ** Math.min(tried, 16), LONGEST_WAIT_MS);
+      if (performance.now() + wait > end) throw error;
+      await pause(wait, signal);
     }
   }
 }

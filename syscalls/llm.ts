@@ -36,6 +36,11 @@ export interface GenerateOptions extends CallOptions {
    * run is started first; the call waits for it.
    */
   readonly model?: string | undefined;
+  /**
+   * Hears, a few times a second, how far the reading of a long prompt is: so many of `of`
+   * tokens. Not called when that takes no time.
+   */
+  readonly onPrefill?: ((tokens: number, of: number) => void) | undefined;
 }
 
 /** A model that the daemon can serve. What is known only once it has run is 0 or "" before. */
@@ -133,6 +138,9 @@ export class Llm {
   }
 }
 
+/** Tries again of a generation that the kernel has no place for; see CallOptions.retries. */
+const RETRIES = 5;
+
 /**
  * A generation on the context of `handle`, or on a fresh one without. The input
  * is made when the call starts, so that what is wrong with it rejects like the rest.
@@ -152,9 +160,10 @@ export function generation(
         args: { ...toArgs(options), input: input(), stream },
         credit: stream ? CREDIT : 0,
         onChunk: stream ? onChunk : undefined,
+        onProgress: options.onPrefill,
         onStart: (ticket) => onStart(ticket.grant),
       },
-      { ...options, signal },
+      { retries: RETRIES, ...defined(options), signal },
     );
     const finish = value.finish as GenerateResult["finish"];
     return { ...value, finish, seed: value.seed.toString(), usage: toUsage(usage) };
@@ -169,7 +178,13 @@ function toArgs(options: GenerateOptions): Omit<GenerateCall, "input" | "stream"
     stop: checkTexts("stop", typeof stop === "string" ? [stop] : stop),
     ignoreEos,
     model: checkText("model", model),
+    progress: options.onPrefill !== undefined,
   };
+}
+
+/** Options that are there but undefined must not hide a default. */
+function defined({ timeoutMs, retries }: CallOptions): CallOptions {
+  return { timeoutMs, ...(retries !== undefined && { retries }) };
 }
 
 function toSampling(options: GenerateOptions): Sampling {

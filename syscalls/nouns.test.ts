@@ -1,6 +1,6 @@
 /** What the nouns send, and how they show the kernel's answers. */
 import { expect } from "vitest";
-import { PsResult, StatsResult } from "../proto/gen/contix/v1/calls.js";
+import { CtxStatResult, PsResult, StatsResult } from "../proto/gen/contix/v1/calls.js";
 import { test } from "./testing-support/attached.js";
 import type { FakeKernel } from "./testing-support/fake-kernel.js";
 
@@ -22,8 +22,8 @@ test("a context's calls carry its handle, and its end closes it once", async ({ 
   });
   kernel.on("ctxStat", (call, _args, session) => {
     note(call);
-    const stat = { cid: id(4), length: 3, given: 3, generated: 0, resident: 0, slot: -1 };
-    session.reply(call, "ctxStat", { ...stat, window: 2048, model: "m" });
+    const stat = { cid: id(4), length: 3, given: 3, slot: -1, window: 2048, model: "m" };
+    session.reply(call, "ctxStat", CtxStatResult.fromPartial(stat));
   });
   kernel.on("generate", (call, _args, session) => {
     note(call);

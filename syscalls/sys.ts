@@ -1,4 +1,6 @@
 /** The kernel itself. */
+import type { Tier as WireTier } from "../proto/gen/contix/v1/calls.js";
+import { checkCount } from "./check.js";
 import { type Cid, type Pid, showIdOrNull } from "./ids.js";
 import { type CallOptions, request } from "./invoke.js";
 import { toMs } from "./usage.js";
@@ -61,6 +63,48 @@ export interface SlotInfo {
   readonly model: string;
 }
 
+/** A place for KV: the slots of the driver, its pages in RAM, its swap file. */
+export interface Tier {
+  readonly name: "slots" | "memory" | "swap";
+  /** Slots, or pages of 16 tokens. */
+  readonly places: number;
+  readonly used: number;
+  readonly bytes: number;
+  readonly bytesUsed: number;
+}
+
+/** Where contexts' KV is, what was found when it was looked for, and who holds contexts. */
+export interface Memory {
+  readonly models: readonly {
+    readonly model: string;
+    readonly tiers: readonly Tier[];
+    readonly contexts: number;
+    readonly contextTokens: number;
+    /** Tokens computed since the daemon's start, and those of them computed again. */
+    readonly tokensEntered: number;
+    readonly tokensRecomputed: number;
+    /** Pages looked for when contexts came to a slot, and where they were. */
+    readonly pagesAsked: number;
+    readonly pagesInMemory: number;
+    readonly pagesSwapped: number;
+  }[];
+  /** Those with most tokens first. */
+  readonly holders: readonly {
+    /** null: kept for the principal, by no process. */
+    readonly pid: Pid | null;
+    readonly name: string;
+    readonly principal: string;
+    readonly contexts: number;
+    readonly tokens: number;
+    /** Of these, in slots. */
+    readonly resident: number;
+    readonly pinnedPages: number;
+  }[];
+  /** Bytes that all drivers together may take, and that those that run do. */
+  readonly memoryBudget: number;
+  readonly memoryUsed: number;
+}
+
 /** `os.sys` */
 export class Sys {
   readonly #session: Session;
@@ -101,4 +145,34 @@ export class Sys {
       })),
     };
   }
+
+  /** What there is of memory for contexts, and who has it: the `top` holders, 10 by default. */
+  async free(options: CallOptions & { readonly top?: number | undefined } = {}): Promise<Memory> {
+    const args = { top: checkCount("top", options.top ?? 0) };
+    const wire = await request(this.#session, { name: "free", args }, options);
+    return {
+      models: wire.models.map((model) => ({
+        ...model,
+        tiers: model.tiers.map(toTier),
+        contextTokens: Number(model.contextTokens),
+        tokensEntered: Number(model.tokensEntered),
+        tokensRecomputed: Number(model.tokensRecomputed),
+        pagesAsked: Number(model.pagesAsked),
+        pagesInMemory: Number(model.pagesInMemory),
+        pagesSwapped: Number(model.pagesSwapped),
+      })),
+      holders: wire.holders.map((holder) => ({
+        ...holder,
+        pid: showIdOrNull(holder.pid),
+        tokens: Number(holder.tokens),
+      })),
+      memoryBudget: Number(wire.memoryBudget),
+      memoryUsed: Number(wire.memoryUsed),
+    };
+  }
+}
+
+function toTier({ name, places, used, bytes, bytesUsed }: WireTier): Tier {
+  const size = { bytes: Number(bytes), bytesUsed: Number(bytesUsed) };
+  return { name: name as Tier["name"], places, used, ...size };
 }

@@ -15,6 +15,8 @@ export interface Usage {
   readonly servedMs: number;
   /** From the call's arrival at the kernel to its first token, milliseconds. */
   readonly firstTokenMs: number;
+  /** Generated tokens a second in a slot, its prefill included; 0 when it had none. */
+  readonly tokensPerSecond: number;
 }
 
 /** Milliseconds for the microseconds of the wire. */
@@ -23,13 +25,16 @@ export function toMs(us: bigint): number {
 }
 
 export function toUsage(wire: WireUsage | undefined): Usage {
+  const servedMs = toMs(wire?.servedUs ?? 0n);
+  const generatedTokens = wire?.generatedTokens ?? 0;
   return {
     promptTokens: wire?.promptTokens ?? 0,
     cachedTokens: wire?.cachedTokens ?? 0,
-    generatedTokens: wire?.generatedTokens ?? 0,
+    generatedTokens,
     recomputedTokens: wire?.recomputedTokens ?? 0,
     queuedMs: toMs(wire?.queuedUs ?? 0n),
-    servedMs: toMs(wire?.servedUs ?? 0n),
+    servedMs,
     firstTokenMs: toMs(wire?.firstTokenUs ?? 0n),
+    tokensPerSecond: servedMs === 0 ? 0 : (generatedTokens * 1000) / servedMs,
   };
 }

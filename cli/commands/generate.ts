@@ -93,12 +93,13 @@ async function stream(generation: Generation): Promise<void> {
 /** What a generation took, in a line. */
 export function statsLine(usage: Usage): string {
   const { promptTokens, generatedTokens, queuedMs, servedMs, firstTokenMs } = usage;
+  const { tokensPerSecond } = usage;
   return [
     `${promptTokens} tokens in, ${generatedTokens} out`,
     `first after ${duration(firstTokenMs * 1000)}`,
     `waited ${duration(queuedMs * 1000)}`,
     `served ${duration(servedMs * 1000)}`,
-    `${rate(servedMs === 0 ? Number.NaN : (generatedTokens * 1000) / servedMs)} tokens/s`,
+    `${rate(tokensPerSecond === 0 ? Number.NaN : tokensPerSecond)} tokens/s`,
   ].join(", ");
 }
 

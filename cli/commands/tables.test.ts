@@ -135,12 +135,13 @@ describe("statsLine", () => {
     queuedMs: 0,
     servedMs: 500,
     firstTokenMs: 31,
+    tokensPerSecond: 40,
   };
 
   it("says what a generation took", () => {
     expect(statsLine(usage)).toBe(
       "4 tokens in, 20 out, first after 31 ms, waited 0, served 500 ms, 40.0 tokens/s",
     );
-    expect(statsLine({ ...usage, servedMs: 0 })).toMatch(/, - tokens\/s$/);
+    expect(statsLine({ ...usage, servedMs: 0, tokensPerSecond: 0 })).toMatch(/, - tokens\/s$/);
   });
 });

@@ -3,6 +3,7 @@
  * wanted type, does the process have the right? In that order.
  */
 import { ContixError } from "../../proto/errno.js";
+import { showId } from "../ids.js";
 import type { Context, Process, ReadonlyState } from "../journal/journal.js";
 
 /** Resolves a context handle. EBADF: no such handle in this process. */
@@ -13,6 +14,22 @@ export function useContext(state: ReadonlyState, process: Process, handle: numbe
     throw new ContixError("EBADF", `handle ${handle} is no open context of this process`, {
       argument: "handle",
     });
+  }
+  return context;
+}
+
+/**
+ * A context by its id: a process may name those of its own principal, an admin every
+ * one. One that lives for a single call is that call's alone. ENOENT and EPERM.
+ */
+export function useContextById(state: ReadonlyState, caller: Process, cid: bigint): Context {
+  const context = state.contexts.get(cid);
+  if (!context || (context.owner !== 0n && context.handle === 0)) {
+    throw new ContixError("ENOENT", `there is no context ${showId(cid)}`, { argument: "cid" });
+  }
+  if (context.principal !== caller.principal && caller.principal !== "admin") {
+    const message = `context ${showId(cid)} belongs to another principal`;
+    throw new ContixError("EPERM", message, { argument: "cid" });
   }
   return context;
 }

@@ -90,6 +90,11 @@ export class Engines {
     throw new ContixError("EXDEV", message, { argument: "handle" });
   }
 
+  /** The context was cut: only the KV of its first `tokens` is still as its history says. */
+  cut({ cid, model }: Pick<Context, "cid" | "model">, tokens: number): void {
+    this.#byName.get(model)?.engine?.placer.cutContext(cid, tokens);
+  }
+
   /** The context is gone: its slot is free. */
   drop({ cid, model }: Pick<Context, "cid" | "model">): void {
     this.#byName.get(model)?.engine?.placer.dropContext(cid);

@@ -1,37 +1,41 @@
-/** The ctx syscalls: contexts that live on between calls. */
+/** The ctx syscalls that make, fill and close contexts. */
 import { ContixError } from "../../proto/errno.js";
 import { argumentsOf } from "../args.js";
 import type { Call } from "../call.js";
 import { makeId } from "../ids.js";
 import type { Context } from "../journal/journal.js";
 import { type Kernel, NODE } from "../kernel.js";
+import { shareOf, ttlOf } from "./context-options.js";
 import { checkWindow, tokenizeInput } from "./input.js";
+import { growth } from "./quota.js";
 
 export async function create(kernel: Kernel, call: Call): Promise<void> {
-  const model = await kernel.engines.find(argumentsOf(call, "ctxCreate").model);
+  const args = argumentsOf(call, "ctxCreate");
+  const options = { share: shareOf(args.share), ttlUs: ttlOf(args.ttlUs) };
+  const model = await kernel.engines.find(args.model);
   using _ = model.hold();
   // One that has run is not started before there is something to do.
   const engine = model.engine ?? (await model.upFor(call));
   call.check();
-  const limit = kernel.config.limits.contextsPerProcess;
-  if (call.process.handles.size >= limit) {
-    throw new ContixError("EDQUOT", `this process holds ${limit} contexts, its limit; close one`);
-  }
+  kernel.quotas.check(call.process, { contexts: 1 });
   const cid = nextCid(kernel);
   const handle = call.process.nextHandle;
   const owner = call.process.pid;
   const { engineDigest, slotTokens } = engine.ready;
   const value = { handle, cid, window: slotTokens, model: model.name };
-  const belongs = { model: model.name, engine: engineDigest };
+  const belongs = { model: model.name, engine: engineDigest, ...options };
   call.done({ $case: "ctxCreate", value }, [
-    { type: "ctx.created", cid, owner, handle, ...belongs },
+    { type: "ctx.created", cid, owner, handle, ...belongs, at: kernel.clock.now() },
   ]);
+  kernel.life.touch(cid);
 }
 
 export async function append(kernel: Kernel, call: Call): Promise<void> {
   const context = theContext(call);
   const { input } = argumentsOf(call, "ctxAppend");
-  using _ = lockContext(kernel, context);
+  using lock = kernel.life.lock(context);
+  // Whoever cancels finds the context idle; what the tokenizer still answers is for nobody.
+  call.onEnd(() => lock[Symbol.dispose]());
   const model = kernel.engines.modelOf(context);
   using _held = model.hold();
   const engine = await model.upFor(call);
@@ -42,40 +46,16 @@ export async function append(kernel: Kernel, call: Call): Promise<void> {
   }
   checkWindow(engine, context, tokens.length);
   const length = context.tokens.length + tokens.length;
+  kernel.quotas.check(call.process, growth(context, length));
   kernel.accounts.of(call.process.pid).tokensIn += tokens.length;
   const value = { appended: tokens.length, length };
   call.done({ $case: "ctxAppend", value }, [{ type: "ctx.given", cid: context.cid, tokens, tail }]);
 }
 
-export function stat(kernel: Kernel, call: Call): void {
-  const context = theContext(call);
-  const length = context.tokens.length;
-  let given = 0;
-  context.runs.forEach((run, i) => {
-    if (run.given) given += (context.runs[i + 1]?.start ?? length) - run.start;
-  });
-  const { placer, ready } = kernel.engines.of(context);
-  const slot = placer.table.of(context.cid);
-  call.done({
-    $case: "ctxStat",
-    value: {
-      cid: context.cid,
-      length,
-      given,
-      generated: length - given,
-      resident: slot?.resident ?? 0,
-      slot: slot?.index ?? -1,
-      window: ready.slotTokens,
-      model: context.model,
-    },
-  });
-}
-
 export function close(kernel: Kernel, call: Call): void {
   const context = theContext(call);
-  using _ = lockContext(kernel, context);
-  kernel.engines.drop(context);
-  call.done({ $case: "ctxClose", value: {} }, [{ type: "ctx.closed", cid: context.cid }]);
+  using _ = kernel.life.lock(context);
+  call.done({ $case: "ctxClose", value: {} }, [kernel.life.close(context)]);
 }
 
 export function nextCid(kernel: Kernel): bigint {
@@ -86,14 +66,4 @@ export function nextCid(kernel: Kernel): bigint {
 export function theContext(call: Call): Context {
   if (!call.context) throw new ContixError("EBADF", "the call needs a context's handle");
   return call.context;
-}
-
-/** One append or generation at a time on a context: EBUSY for a second. */
-export function lockContext(kernel: Kernel, context: Context): Disposable {
-  const { busyContexts } = kernel;
-  if (busyContexts.has(context.cid)) {
-    throw new ContixError("EBUSY", "another call is using this context", { argument: "handle" });
-  }
-  busyContexts.add(context.cid);
-  return { [Symbol.dispose]: () => void busyContexts.delete(context.cid) };
 }

@@ -28,6 +28,7 @@ export async function tokenizeInput(
 ): Promise<Tokenized> {
   if (!input) return { tokens: [], tail: context.tail };
   if (input.$case === "tokens") {
+    checkWindow(engine, context, input.value.ids.length);
     checkIds(input.value.ids, engine.ready.vocab);
     return { tokens: input.value.ids, tail: "text" };
   }
@@ -109,11 +110,15 @@ function checkTextFits(engine: Engine, characters: number): void {
 }
 
 /** ENOMEM, with both numbers, when `tokens` more would leave no room for an answer. */
-export function checkWindow(engine: Engine, context: Context, tokens: number): void {
+export function checkWindow(
+  engine: Engine,
+  context: Pick<Context, "tokens">,
+  tokens: number,
+): void {
   const window = engine.ready.slotTokens;
   const length = context.tokens.length + tokens;
   if (length + 1 > window) {
-    const what = `${length} tokens are over the window: it holds ${window}, with at least one for the answer`;
+    const what = `${length} tokens are over the window: it holds ${window}, with at least one for the answer; give less, or truncate the context`;
     throw new ContixError("ENOMEM", what, { argument: "input" });
   }
 }

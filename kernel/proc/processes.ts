@@ -143,18 +143,16 @@ export class Processes {
 
   /** The process is over: its calls, contexts and children's ties end with it. */
   exited(pid: bigint, code: number, cause: string): void {
-    const { journal, trap, engines, clock, log } = this.#kernel;
+    const { journal, trap, life, clock, log } = this.#kernel;
     this.#os.delete(pid);
     const process = this.get(pid);
     if (!process || process.exit) return;
     this.#grace.get(pid)?.();
     this.#grace.delete(pid);
     trap.forget(pid, new ContixError("ECANCELED", "the process is over"));
-    const records = [];
+    const records: JournalRecord[] = [];
     for (const context of journal.state.contexts.values()) {
-      if (context.owner !== pid) continue;
-      engines.drop(context);
-      records.push({ type: "ctx.closed" as const, cid: context.cid });
+      if (context.owner === pid) records.push(life.close(context));
     }
     journal.append(...records, { type: "proc.exited", pid, code, cause, at: clock.now() });
     log.debug({ process: showId(pid), code, cause }, "process over");

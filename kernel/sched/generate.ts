@@ -10,10 +10,11 @@ import type { ServedModel } from "../engines/served-model.js";
 import type { Context } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
-import { lockContext, nextCid } from "../mm/calls.js";
+import { nextCid } from "../mm/calls.js";
 import { chatTokens, checkWindow, type Tokenized, tokenizeInput } from "../mm/input.js";
 import type { Account } from "../proc/accounts.js";
 import type { Burst, BurstEnd, BurstListener, BurstSpec, SamplingSpec } from "./burst.js";
+import { watchPrefill } from "./prefill-progress.js";
 
 export async function generate(kernel: Kernel, call: Call): Promise<void> {
   const args = argumentsOf(call, "generate");
@@ -54,10 +55,13 @@ class Generation implements BurstListener {
   #engine: Engine | undefined;
   #context: Context | undefined;
   #lock: Disposable | undefined;
+  /** What it may write is set aside in the quotas. */
+  #room: Disposable | undefined;
   #burst: Burst | undefined;
   #seed = 0n;
   #text = "";
   readonly #tokens: number[] = [];
+  #progress: Disposable | undefined;
   /** Produced, but not sent yet: its reader is behind. */
   #unsentText = "";
   #unsentTokens: number[] = [];
@@ -89,19 +93,24 @@ class Generation implements BurstListener {
     const input = await this.#tokenize(engine, context);
     call.check();
     if (engine.driver.failure) throw engine.driver.failure;
+    const length = context.tokens.length + input.tokens.length;
+    const most = this.#args.maxTokens === 0 ? Number.POSITIVE_INFINITY : this.#args.maxTokens;
+    const maxTokens = Math.min(most, engine.ready.slotTokens - length);
+    if (call.context) {
+      this.#room = this.#kernel.quotas.reserve(call.process, context, length + maxTokens);
+    }
     // Nothing can fail from here on: a call that failed has left the context as it was.
     if (input.tokens.length > 0) {
       this.#account().tokensIn += input.tokens.length;
       journal.append({ type: "ctx.given", cid: context.cid, ...input });
     }
     const genStart = context.tokens.length;
-    const room = engine.ready.slotTokens - genStart;
     const { pid } = call.process;
     const spec: BurstSpec = {
       pid,
       cid: context.cid,
       genStart,
-      maxTokens: this.#args.maxTokens === 0 ? room : Math.min(this.#args.maxTokens, room),
+      maxTokens,
       sampling,
       stop: this.#args.stop,
       ignoreEos: this.#args.ignoreEos,
@@ -123,6 +132,7 @@ class Generation implements BurstListener {
     this.#burst = engine.sched.enqueue(spec, this, call.process.nice, call.arrivedAt, now);
     this.#burst.queuedUs += waitedUs;
     call.waitingOn = "slot";
+    if (this.#args.progress) this.#watchPrefill(engine, spec);
     this.#regulate();
   }
 
@@ -132,6 +142,7 @@ class Generation implements BurstListener {
   }
 
   progress(tokens: readonly number[], text: string): void {
+    this.#progress?.[Symbol.dispose]();
     this.#text += text;
     for (const token of tokens) this.#tokens.push(token);
     this.#account().tokensOut += tokens.length;
@@ -168,7 +179,7 @@ class Generation implements BurstListener {
   }
 
   #lockContext(context: Context): void {
-    this.#lock = lockContext(this.#kernel, context);
+    this.#lock = this.#kernel.life.lock(context);
     this.#context = context;
   }
 
@@ -201,14 +212,21 @@ class Generation implements BurstListener {
       this.#engine?.sched.remove(this.#burst, this.#kernel.clock.now());
       this.#bookTime(this.#burst);
     }
+    this.#progress?.[Symbol.dispose]();
     this.#lock?.[Symbol.dispose]();
+    this.#room?.[Symbol.dispose]();
     this.#hold[Symbol.dispose]();
     this.#model.admission.leave(this.#call.process.pid, this.#burst?.servedUs);
     const context = this.#context;
     if (!context || this.#call.context) return [];
     // The context of a call without a handle ends with the call.
-    this.#kernel.engines.drop(context);
-    return [{ type: "ctx.closed", cid: context.cid }];
+    return [this.#kernel.life.close(context)];
+  }
+
+  #watchPrefill({ placer }: Engine, { cid, genStart }: BurstSpec): void {
+    const resident = (): number => placer.table.of(cid)?.resident ?? 0;
+    const tell = (tokens: number, of: number): void => this.#call.prefilled(tokens, of);
+    this.#progress = watchPrefill(this.#kernel.clock, genStart, resident, tell);
   }
 
   #account(): Account {

@@ -59,7 +59,11 @@ export class FakeSession {
   }
 
   chunk({ seq }: Pick<Syscall, "seq">, text: string): void {
-    this.send({ $case: "chunk", value: { seq, text, tokens: [1] } });
+    this.send({ $case: "chunk", value: { seq, text, tokens: [1], prefilled: 0, of: 0 } });
+  }
+
+  prefilled({ seq }: Pick<Syscall, "seq">, prefilled: number, of: number): void {
+    this.send({ $case: "chunk", value: { seq, text: "", tokens: [], prefilled, of } });
   }
 
   signal(name: string, fromPid = 0n): void {

@@ -24,6 +24,8 @@ export interface CallSpec<K extends CallName> {
   readonly timeoutMs?: number | undefined;
   /** Takes the text of each chunk; a call that has it is a stream. */
   readonly onChunk?: ((text: string) => void) | undefined;
+  /** Hears how far a prefill is, tokens, when the arguments ask for it. */
+  readonly onProgress?: ((tokens: number, of: number) => void) | undefined;
   /** Chunks the kernel may send before the first grant. */
   readonly credit?: number;
 }
@@ -50,6 +52,7 @@ export class Pending<K extends CallName> {
     readonly frame: FrameBytes,
     readonly name: K,
     readonly onChunk?: (text: string) => void,
+    readonly onProgress?: (tokens: number, of: number) => void,
   ) {
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -68,6 +71,10 @@ export class Pending<K extends CallName> {
 
   chunk(text: string): void {
     if (!this.#settled) this.onChunk?.(text);
+  }
+
+  progress(tokens: number, of: number): void {
+    if (!this.#settled) this.onProgress?.(tokens, of);
   }
 
   /**

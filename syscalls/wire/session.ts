@@ -85,7 +85,7 @@ export class Session {
     const frame = toFrame(seq, this.#acks.tell(), spec);
     if (frame.length > MAX_MESSAGE) return refused(tooLong(frame.length));
     this.#lastSeq = seq;
-    const pending = new Pending(seq, frame, spec.name, spec.onChunk);
+    const pending = new Pending(seq, frame, spec.name, spec.onChunk, spec.onProgress);
     this.#pending.set(seq, pending as unknown as Pending<CallName>);
     this.#link?.send(frame);
     return {
@@ -145,7 +145,10 @@ export class Session {
   #receive(frame: NonNullable<ServerFrame["frame"]>): void {
     this.#silent = false;
     if (frame.$case === "chunk") {
-      this.#pending.get(Number(frame.value.seq))?.chunk(frame.value.text);
+      const { seq, text, prefilled, of } = frame.value;
+      const pending = this.#pending.get(Number(seq));
+      if (of > 0) pending?.progress(prefilled, of);
+      else pending?.chunk(text);
     } else if (frame.$case === "reply") {
       this.#reply(frame.value);
     } else if (frame.$case === "signal") {

@@ -45,7 +45,7 @@ describe("an unlucky agent", () => {
   it("finds its context as it was when a generate failed before it began", async () => {
     const kernel = await start({ slotTokens: 64 });
     const client = await attach(kernel);
-    client.call(1n, { $case: "ctxCreate", value: { model: "" } });
+    client.call(1n, { $case: "ctxCreate", value: { model: "", ttlUs: 0n, share: "" } });
     const created = await client.reply(1n);
     const handle = created?.result?.$case === "ctxCreate" ? created.result.value.handle : 0;
     // Input that fits, with an opening of the assistant's turn that does not.
@@ -60,7 +60,7 @@ describe("an unlucky agent", () => {
       refused++;
       client.call(seq, generateCall("", { input, maxTokens: 1 }), { handle });
       expect(await client.errorOf(seq++)).toBe("ENOMEM");
-      client.call(seq, { $case: "ctxStat", value: {} }, { handle });
+      client.call(seq, { $case: "ctxStat", value: { cid: 0n } }, { handle });
       expect((await client.reply(seq++))?.result).toMatchObject({ value: { length: 0 } });
     }
     expect(refused).toBeGreaterThan(0);

@@ -132,6 +132,7 @@ export function generateCall(prompt: string, over: object = {}): NonNullable<Sys
     stream: false,
     ignoreEos: false,
     model: "",
+    progress: false,
     ...over,
   };
   return { $case: "generate", value };

@@ -1,0 +1,69 @@
+/** ctx.stat and ctx.list: where contexts stand. */
+import type { CtxStatResult } from "../../proto/gen/contix/v1/calls.js";
+import { argumentsOf } from "../args.js";
+import type { Call } from "../call.js";
+import type { Context, Process } from "../journal/journal.js";
+import type { Kernel } from "../kernel.js";
+import { theContext } from "./calls.js";
+import { PAGE_TOKENS } from "./page.js";
+
+export function stat(kernel: Kernel, call: Call): void {
+  const value = describe(kernel, call.process, theContext(call));
+  call.done({ $case: "ctxStat", value });
+}
+
+/** The caller's; with `all` those of its principal, or for an admin all. Those of one call only are none. */
+export function list(kernel: Kernel, call: Call): void {
+  const { all } = argumentsOf(call, "ctxList");
+  const { pid, principal } = call.process;
+  const contexts: CtxStatResult[] = [];
+  for (const context of kernel.journal.state.contexts.values()) {
+    if (context.owner !== 0n && context.handle === 0) continue;
+    const visible = all
+      ? principal === "admin" || context.principal === principal
+      : context.owner === pid;
+    if (visible) contexts.push(describe(kernel, call.process, context));
+  }
+  call.done({ $case: "ctxList", value: { contexts } });
+}
+
+function describe(kernel: Kernel, caller: Process, context: Context): CtxStatResult {
+  const { cid, owner, principal, model, pinned, share, from } = context;
+  const { life, clock, engines } = kernel;
+  const { length } = context.tokens;
+  const given = givenTokens(context);
+  const engine = engines.running.find((running) => running.model === model);
+  const slot = engine?.placer.table.of(cid);
+  return {
+    cid,
+    length,
+    given,
+    generated: length - given,
+    resident: slot?.resident ?? 0,
+    slot: slot?.index ?? -1,
+    window: engine?.ready.slotTokens ?? 0,
+    model,
+    owner,
+    principal,
+    pinned,
+    share,
+    ttlUs: BigInt(context.ttlUs),
+    idleUs: BigInt(life.idleUs(context)),
+    ageUs: BigInt(clock.now() - context.createdAt),
+    from,
+    busy: life.isBusy(cid),
+    engine: context.engine,
+    handle: owner === caller.pid ? context.handle : 0,
+    pages: Math.floor(length / PAGE_TOKENS),
+    pagesInMemory: 0,
+    pagesSwapped: 0,
+  };
+}
+
+function givenTokens({ runs, tokens }: Context): number {
+  let given = 0;
+  runs.forEach((run, i) => {
+    if (run.given) given += (runs[i + 1]?.start ?? tokens.length) - run.start;
+  });
+  return given;
+}

@@ -1,0 +1,102 @@
+/**
+ * ctx.snapshot and ctx.restore: a context as a portable file, and back. Within one
+ * engine digest a restored context answers as the one that was saved (law 2). Under
+ * another a rebase takes its tokens over, and all of them count as given.
+ */
+import { ContixError } from "../../proto/errno.js";
+import type { Sampling } from "../../proto/gen/contix/v1/calls.js";
+import type { Snapshot } from "../../proto/gen/contix/v1/snapshot.js";
+import { argumentsOf } from "../args.js";
+import type { Call } from "../call.js";
+import type { Engine } from "../engines/engine.js";
+import type { JournalRecord, LastGeneration } from "../journal/records.js";
+import { type Kernel, VERSION } from "../kernel.js";
+import { nextCid, theContext } from "./calls.js";
+import { shareOf, ttlOf } from "./context-options.js";
+import { checkWindow } from "./input.js";
+import {
+  isTail,
+  lengthsOf,
+  readSnapshot,
+  runsOf,
+  seamsOf,
+  writeSnapshot,
+} from "./snapshot-file.js";
+
+export function snapshot(kernel: Kernel, call: Call): void {
+  const context = theContext(call);
+  const { vocab } = kernel.engines.of(context).ready;
+  const saved = writeSnapshot({
+    model: context.model,
+    engine: context.engine,
+    vocab,
+    tokens: [...context.tokens],
+    runs: lengthsOf(context.runs, context.tokens.length),
+    seams: context.seams.map((seam) => ({ ...seam })),
+    tail: context.tail,
+    last: context.last && { start: context.last.start, sampling: { ...context.last.sampling } },
+    cid: context.cid,
+    kernelVersion: VERSION,
+    createdMs: BigInt(kernel.clock.wall()),
+  });
+  kernel.life.touch(context.cid);
+  call.done({ $case: "ctxSnapshot", value: { snapshot: saved } });
+}
+
+export async function restore(kernel: Kernel, call: Call): Promise<void> {
+  const args = argumentsOf(call, "ctxRestore");
+  const saved = readSnapshot(args.snapshot);
+  const options = { share: shareOf(args.share), ttlUs: ttlOf(args.ttlUs) };
+  const model = await kernel.engines.find(args.model === "" ? saved.model : args.model);
+  using _ = model.hold();
+  const engine = model.engine ?? (await model.upFor(call));
+  call.check();
+  checkEngine(engine, saved, args.rebase);
+  checkWindow(engine, { tokens: [] }, saved.tokens.length);
+  kernel.quotas.check(call.process, { contexts: 1, tokens: saved.tokens.length });
+  const cid = nextCid(kernel);
+  const { pid: owner, nextHandle: handle } = call.process;
+  const { engineDigest, slotTokens } = engine.ready;
+  const belongs = { model: model.name, engine: engineDigest, ...options };
+  const at = kernel.clock.now();
+  const value = { handle, cid, window: slotTokens, model: model.name };
+  call.done({ $case: "ctxRestore", value }, [
+    { type: "ctx.created", cid, owner, handle, ...belongs, at },
+    filling(cid, saved, engineDigest),
+  ]);
+  kernel.life.touch(cid);
+}
+
+function checkEngine({ model, ready }: Engine, saved: Snapshot, rebase: boolean): void {
+  const { engineDigest, vocab } = ready;
+  if (saved.engine !== engineDigest && !rebase) {
+    const message = `the snapshot is of the engine ${saved.engine} of ${saved.model}, and ${model} runs here as ${engineDigest}: the same tokens would go on differently; with rebase they are taken over as given`;
+    throw new ContixError("EXDEV", message, { argument: "snapshot" });
+  }
+  const wrong = saved.tokens.findIndex((token) => token >= vocab);
+  if (wrong >= 0) {
+    const message = `token ${wrong} of the snapshot is ${saved.tokens[wrong]}; the vocabulary of ${model} has ${vocab} tokens`;
+    throw new ContixError("EINVAL", message, { argument: "snapshot" });
+  }
+}
+
+function filling(cid: bigint, saved: Snapshot, engine: string): JournalRecord {
+  const { tokens } = saved;
+  const tail = isTail(saved.tail) ? saved.tail : "text";
+  const seams = seamsOf(saved);
+  if (saved.engine === engine) {
+    const last = lastOf(saved);
+    return { type: "ctx.filled", cid, tokens, runs: runsOf(saved.runs), seams, tail, last };
+  }
+  const runs = tokens.length > 0 ? [{ start: 0, given: true }] : [];
+  return { type: "ctx.filled", cid, tokens, runs, seams, tail, last: undefined };
+}
+
+function lastOf({ last }: Snapshot): LastGeneration | undefined {
+  if (!last) return undefined;
+  const s: Partial<Sampling> = last.sampling ?? {};
+  const { temperature = 0, topK = 0, topP = 1, minP = 0 } = s;
+  const { repetitionPenalty = 1, presencePenalty = 0, seed = 0n } = s;
+  const sampling = { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, seed };
+  return { start: last.start, sampling };
+}
