@@ -1,15 +1,19 @@
 /**
  * The keys and values of every slot: per layer one buffer of keys and one of values,
- * [slots, kvHeads, slotTokens, headDim], floats or signed bytes. A run over slots first.. sees a part of
- * these buffers as its past and writes its present into the same memory.
+ * [slots, kvHeads, slotTokens, headDim], floats or signed bytes. A run over slots first..
+ * sees a part of these buffers as its past and writes its present into the same memory.
+ * Behind the slots each buffer has room for the frames, [kvHeads, frames, 16, headDim]
+ * (kv-frames.ts).
  */
 
 import type { KvFormat } from "../models/compiled.js";
 import { aligned, Tensor, type Typed } from "./ort.js";
+import { PAGE_TOKENS } from "./pages.js";
 
 export interface KvShape {
   readonly layers: number;
   readonly slots: number;
+  readonly frames: number;
   readonly kvHeads: number;
   readonly slotTokens: number;
   readonly headDim: number;
@@ -23,6 +27,12 @@ const ARRAYS: Readonly<Record<KvFormat, Typed<KvBuffer>>> = {
   int8: Int8Array,
 };
 
+/** The KV of one page, bytes. */
+export function pageBytes(shape: Omit<KvShape, "slots" | "frames" | "slotTokens">): number {
+  const { layers, kvHeads, headDim, format } = shape;
+  return layers * 2 * kvHeads * PAGE_TOKENS * headDim * ARRAYS[format].BYTES_PER_ELEMENT;
+}
+
 export class KvSlots {
   readonly shape: KvShape;
   /** Keys of layer 0, its values, keys of layer 1, ... */
@@ -32,19 +42,21 @@ export class KvSlots {
 
   constructor(shape: KvShape) {
     this.shape = shape;
-    const length = shape.slots * this.#slotLength;
-    this.buffers = allocateKv(shape.format, shape.layers * 2, length);
-  }
-
-  /** Bytes of one value. */
-  get valueBytes(): number {
-    return ARRAYS[this.shape.format].BYTES_PER_ELEMENT;
+    const { kvHeads, frames, headDim } = shape;
+    const length = shape.slots * this.#slotLength + kvHeads * frames * PAGE_TOKENS * headDim;
+    this.buffers = buffers(ARRAYS[shape.format], shape.layers * 2, length);
   }
 
   /** Where the values of a position begin in a buffer. */
   at(slot: number, head: number, position: number): number {
     const { slotTokens, headDim } = this.shape;
     return slot * this.#slotLength + (head * slotTokens + position) * headDim;
+  }
+
+  /** Where a frame's values begin in a buffer. */
+  atFrame(frame: number, head: number): number {
+    const { slots, frames, headDim } = this.shape;
+    return slots * this.#slotLength + (head * frames + frame) * PAGE_TOKENS * headDim;
   }
 
   /** The tensors of slots first .. first + count - 1, in the order of the buffers. */
@@ -93,8 +105,7 @@ export class KvSlots {
 const BLOCK_BYTES = 2 ** 31;
 
 /** `count` buffers of `length` values, zeros, cut out of large blocks. */
-export function allocateKv(format: KvFormat, count: number, length: number): KvBuffer[] {
-  const array = ARRAYS[format];
+function buffers(array: Typed<KvBuffer>, count: number, length: number): KvBuffer[] {
   const perBlock = Math.max(1, Math.floor(BLOCK_BYTES / (length * array.BYTES_PER_ELEMENT)));
   const out: KvBuffer[] = [];
   while (out.length < count) {

@@ -14,10 +14,10 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { COMPILED_FILES, type CompiledModel, readCompiled } from "../models/compiled.js";
 import { KvFrames } from "./kv-frames.js";
-import { KvSlots } from "./kv-slots.js";
+import { KvSlots, pageBytes } from "./kv-slots.js";
 import type { DecodeRow, Model, ModelInfo } from "./model.js";
 import { Session } from "./ort.js";
-import { PAGE_TOKENS, type Pages } from "./pages.js";
+import type { Pages } from "./pages.js";
 import { ShapedBuffer } from "./shaped-buffer.js";
 
 export interface OnnxModelOptions {
@@ -49,9 +49,11 @@ export class OnnxModel implements Model {
   /** Of each slot: positions from here on hold nothing. */
   readonly #filled: number[];
 
-  private constructor(session: Session, kv: KvSlots, frames: KvFrames, info: ModelInfo) {
+  private constructor(session: Session, kv: KvSlots, info: ModelInfo) {
     this.info = info;
-    this.pages = this.#pages(frames);
+    this.pages = new KvFrames(kv, (slot, end) => {
+      this.#filled[slot] = end;
+    });
     this.#session = session;
     this.#kv = kv;
     this.#ids = new ShapedBuffer(BigInt64Array, Math.max(info.slots, info.slotTokens));
@@ -75,9 +77,10 @@ export class OnnxModel implements Model {
       config: { "session.force_spinning_stop": "1" },
     });
     const { slots } = options;
-    const kv = new KvSlots({ layers, slots, kvHeads, slotTokens, headDim, format: model.kv });
-    const frames = new KvFrames(kv, Number(options.pageMemory ?? 0));
-    return new OnnxModel(session, kv, frames, info(model, options.slots, slotTokens));
+    const page = { layers, kvHeads, headDim, format: model.kv };
+    const frames = Math.floor(Number(options.pageMemory ?? 0) / pageBytes(page));
+    const kv = new KvSlots({ ...page, slots, slotTokens, frames });
+    return new OnnxModel(session, kv, info(model, options.slots, slotTokens));
   }
 
   async prefill(
@@ -122,23 +125,6 @@ export class OnnxModel implements Model {
     }
     this.#kv.close();
     this.#session.close();
-  }
-
-  #pages(frames: KvFrames): Pages {
-    return {
-      bytes: frames.bytes,
-      frames: frames.count,
-      save: (slot, start, count, frame) => frames.save(slot, start, count, frame),
-      load: (frame, slot, start, count) => {
-        frames.load(frame, slot, start, count);
-        this.#filled[slot] = start + count;
-      },
-      frame: (frame) => frames.views(frame),
-      inSlot: (slot, start) => {
-        this.#filled[slot] = start + PAGE_TOKENS;
-        return frames.slotViews(slot, start);
-      },
-    };
   }
 
   /** Cuts rows, in order of their slots, where a slot between them is full: no room for a dummy. */
