@@ -23,6 +23,12 @@ it("is never off by more than a step, and holds zero exactly", () => {
   );
 });
 
+it("takes numbers below the least normal float for zero", () => {
+  const values = new Float32Array(Q8_BLOCK).fill(-3.60133705331478e-43, 5, 6);
+  const { scales, zeros, bytes } = quantizeQ8(values);
+  expect([scales[0], zeros[0], ...new Set(bytes)]).toEqual([2 ** -126, 0, 0]);
+});
+
 it("gives a block of zeros a scale that divides nothing by zero", () => {
   const { bytes, scales, zeros } = quantizeQ8(new Float32Array(Q8_BLOCK));
   expect([scales[0], zeros[0], ...new Set(bytes)]).toEqual([1, 0, 0]);

@@ -31,6 +31,9 @@ export function quantizeQ8(values: Float32Array): Q8Rows {
   return out;
 }
 
+/** The least normal float: those below it have too few bits to count steps by. */
+const LEAST_SCALE = 2 ** -126;
+
 function quantizeBlock(values: Float32Array, block: number, out: Q8Rows): void {
   const start = block * Q8_BLOCK;
   let low = 0;
@@ -41,8 +44,7 @@ function quantizeBlock(values: Float32Array, block: number, out: Q8Rows): void {
     if (value > high) high = value;
   }
   // A block of zeros needs some scale that is not zero.
-  const scale = Math.fround((high - low) / 255) || 1;
-  // Of numbers near the least of floats the scale is rounded by much.
+  const scale = high === low ? 1 : Math.max(Math.fround((high - low) / 255), LEAST_SCALE);
   const zero = Math.min(255, Math.round(-low / scale));
   out.scales[block] = scale;
   out.zeros[block] = zero;
