@@ -87,19 +87,25 @@ class Driver {
       ({ model, text }) => {
         if (this.#ending) return;
         this.#text = text;
-        this.#start(model, text);
+        this.#start(open, model, text);
         this.#kernel.send({ msg: { $case: "ready", value: ready(model) } });
       },
       (error: unknown) => this.#fault(error),
     );
   }
 
-  #start(model: Model, text: TextServer): void {
+  #start({ lookup }: Open, model: Model, text: TextServer): void {
+    if (lookup > 0 && model.verify === undefined) {
+      console.error(
+        `driver: ${model.info.name} is served without guesses: only keys and values kept as int8 let them be checked without changing an answer`,
+      );
+    }
     this.#executor = new Executor({
       model,
       detokenizer: () => text.detokenizer(),
       report: (value) => this.#kernel.send({ msg: { $case: "outcome", value } }),
       reportPages: (done) => this.#kernel.send({ msg: { $case: "pages", value: { done } } }),
+      lookup,
       nowUs: () => performance.now() * 1000,
     });
     this.#running = this.#executor.run().catch((error: unknown) => this.#fault(error));

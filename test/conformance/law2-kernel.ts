@@ -45,8 +45,8 @@ export interface RandomKernelOptions {
   readonly dice: Dice;
   readonly calm: boolean;
   readonly submit: (plan: Plan) => void;
-  /** A hash of the logits from which a slot's last token was sampled. */
-  readonly logits: (slot: number) => number;
+  /** Hashes of the logits from which the `count` tokens of a slot's last run were sampled. */
+  readonly logits: (slot: number, count: number) => readonly number[];
 }
 
 const LONGEST_CHUNK = 128;
@@ -149,7 +149,7 @@ export class RandomKernel {
     if (job.seat?.slot === slot) job.seat.length = length;
     job.history.append(false, sampled);
     job.generated.push(...sampled);
-    if (sampled.length > 0) job.logits.push(this.#o.logits(slot));
+    job.logits.push(...this.#o.logits(slot, sampled.length));
     job.text += text;
     job.live = job.seat !== undefined && (job.live || sampled.length > 0);
     if (finish === "") return;

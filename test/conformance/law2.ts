@@ -14,6 +14,8 @@ import { type Answer, Dice, type Story, type Turn } from "./law2-story.js";
 export interface Subject {
   readonly model: Model;
   detokenizer(): Detokenizer;
+  /** Tokens guessed at most; default: none. */
+  readonly lookup?: number;
 }
 
 export interface StoryOptions {
@@ -79,7 +81,7 @@ export function together(
 }
 
 async function answers(
-  { model, detokenizer }: Subject,
+  { model, detokenizer, lookup = 0 }: Subject,
   stories: readonly Story[],
   noise: readonly Story[],
   dice: Dice,
@@ -89,6 +91,7 @@ async function answers(
   const executor = new Executor({
     model: witness,
     detokenizer,
+    lookup,
     nowUs: () => 0,
     report: (outcome) => {
       kernel.hear(outcome);
@@ -102,7 +105,7 @@ async function answers(
     dice,
     calm,
     submit: (plan) => executor.submit(plan),
-    logits: (slot) => witness.last[slot] ?? 0,
+    logits: (slot, count) => (witness.last[slot] ?? []).slice(0, count),
   });
   kernel.start();
   await executor.run();
@@ -110,24 +113,34 @@ async function answers(
 }
 
 /**
- * A model that notes a hash of the bits of the last logits of each slot. Tokens may be the
+ * A model that notes hashes of the bits of the last logits of each slot. Tokens may be the
  * same by luck where logits differ a little; these are not.
  */
 class Witness implements Model {
   readonly info: ModelInfo;
   readonly pages: Pages;
-  readonly last: number[] = [];
+  readonly verify: Model["verify"];
+  /** By slot: of each position of its last run that gave any. */
+  readonly last: number[][] = [];
   readonly #model: Model;
 
   constructor(model: Model) {
     this.info = model.info;
     this.pages = model.pages;
     this.#model = model;
+    const verify = model.verify?.bind(model);
+    this.verify =
+      verify &&
+      (async (slot, start, tokens) => {
+        const logits = await verify(slot, start, tokens);
+        this.last[slot] = logits.map(hash);
+        return logits;
+      });
   }
 
   async prefill(slot: number, start: number, tokens: readonly number[], wantLogits: boolean) {
     const logits = await this.#model.prefill(slot, start, tokens, wantLogits);
-    if (logits !== undefined) this.last[slot] = hash(logits);
+    if (logits !== undefined) this.last[slot] = [hash(logits)];
     return logits;
   }
 
@@ -136,7 +149,7 @@ class Witness implements Model {
     const wanting = rows.filter((row) => row.wantLogits);
     wanting.forEach(({ slot }, i) => {
       const row = logits[i];
-      if (row !== undefined) this.last[slot] = hash(row);
+      if (row !== undefined) this.last[slot] = [hash(row)];
     });
     return logits;
   }
@@ -151,7 +164,7 @@ class Witness implements Model {
 }
 
 /** FNV-1a over words. */
-function hash(logits: Float32Array): number {
+export function hash(logits: Float32Array): number {
   const words = new Uint32Array(logits.buffer, logits.byteOffset, logits.length);
   let h = 0x811c9dc5;
   for (const word of words) h = Math.imul(h ^ word, 0x01000193);

@@ -68,6 +68,11 @@ export class Agenda {
     return this.#remainder(chunk);
   }
 
+  /** Whether the plan has a chunk for this step, in its slot already or not. */
+  get chunkDue(): boolean {
+    return this.plan.chunks[this.#step] !== undefined;
+  }
+
   /** The burst of a sampled chunk decodes from the next step on. */
   decodeAfter(burst: bigint, slot: number): void {
     this.#rows.set(slot, { burst, slot, forcedStart: 0, forced: [], sample: true });

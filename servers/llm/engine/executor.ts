@@ -28,6 +28,7 @@ import type { Detokenizer } from "../text/server.js";
 import { Agenda, type Entry, type Remainder } from "./agenda.js";
 import { checkPages, type PagePlaces } from "./check-pages.js";
 import { checkPlan } from "./check-plan.js";
+import { LookupRow } from "./lookup-row.js";
 import type { DecodeRow, Model } from "./model.js";
 import { PageMover } from "./page-mover.js";
 import { type Limits, type Progress, RunningBurst } from "./running-burst.js";
@@ -44,6 +45,8 @@ export interface ExecutorPorts {
   readonly swap?: Swap | undefined;
   /** Hears of each read and write of the swap file, when it is over. */
   reportPages?(done: PageDone[]): void;
+  /** Tokens guessed at most of a row that decodes alone; default 0: none. */
+  readonly lookup?: number;
   /** A monotonic clock, microseconds. */
   nowUs(): number;
 }
@@ -56,6 +59,7 @@ export class Executor {
   readonly #slots: readonly Slot[];
   readonly #places: PagePlaces;
   readonly #pages: PageMover;
+  readonly #lookup: LookupRow | undefined;
   /** Plans that wait for the boundary, oldest first. */
   #arrived: Plan[] = [];
   #lastPlan = -1n;
@@ -68,6 +72,7 @@ export class Executor {
     this.#limits = { slotTokens, eosIds: new Set(eosIds) };
     this.#slots = Array.from({ length: slots }, (_, index) => new Slot(index));
     const { pages } = ports.model;
+    this.#lookup = LookupRow.of(ports.model, ports.lookup ?? 0);
     this.#places = { frames: pages.frames, blocks: ports.swap?.blocks ?? 0 };
     this.#pages = new PageMover({
       pages,
@@ -190,7 +195,8 @@ export class Executor {
   /** @returns the agenda, when anything is left of it */
   async #step(agenda: Agenda): Promise<Agenda | undefined> {
     const begun = this.#ports.nowUs();
-    const rows = await this.#decode(agenda.entries());
+    const entries = agenda.entries();
+    const rows = (await this.#guess(agenda, entries)) ?? (await this.#decode(entries));
     const chunk = agenda.chunk();
     if (chunk !== undefined) {
       rows.push(await this.#prefill(chunk));
@@ -206,6 +212,14 @@ export class Executor {
       rows,
     });
     return more ? agenda : undefined;
+  }
+
+  /** A row that is alone in this step, with guesses of what follows it; undefined: without. */
+  async #guess(agenda: Agenda, entries: readonly Entry[]): Promise<RowOutcome[] | undefined> {
+    const [entry] = entries;
+    if (entry === undefined || entries.length > 1 || agenda.chunkDue) return undefined;
+    const progress = await this.#lookup?.enter(entry);
+    return progress && [this.#told(entry.slot, entry.burst, progress)];
   }
 
   async #decode(entries: readonly Entry[]): Promise<RowOutcome[]> {
@@ -234,9 +248,14 @@ export class Executor {
     return this.#outcome(slot, burst, logits);
   }
 
-  /** Samples when there are logits, and unbinds a burst that has ended. */
+  /** Samples when there are logits. */
   #outcome(slot: Slot, burst: RunningBurst, logits: Float32Array | undefined): RowOutcome {
     const progress = logits === undefined ? NO_PROGRESS : burst.sample(logits, slot.tokens);
+    return this.#told(slot, burst, progress);
+  }
+
+  /** The outcome of a row; a burst that has ended is unbound. */
+  #told(slot: Slot, burst: RunningBurst, progress: Progress): RowOutcome {
     if (progress.finish !== "") slot.unbind();
     return { burst: burst.id, slot: slot.index, length: slot.length, ...progress };
   }

@@ -55,6 +55,14 @@ export interface Model {
    * may be overwritten).
    */
   decode(rows: readonly DecodeRow[]): Promise<readonly Float32Array[]>;
+  /**
+   * Enters `tokens` (2 or more) at positions start.. of `slot` in one run; resolves with the
+   * logits [vocab] of each position (valid until the next call, may be overwritten). Only a
+   * model has it where that gives the same bits as entering them one by one by `decode`.
+   */
+  verify?:
+    | ((slot: number, start: number, tokens: readonly number[]) => Promise<readonly Float32Array[]>)
+    | undefined;
   /** Copies the KV of the first `tokens` positions of a slot over another slot's. */
   copy(from: number, to: number, tokens: number): Promise<void>;
   /** Frees everything. No call may be under way. */

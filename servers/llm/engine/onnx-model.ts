@@ -12,6 +12,7 @@
 
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { ContixError } from "../../../proto/errno.js";
 import { COMPILED_FILES, type CompiledModel, readCompiled } from "../models/compiled.js";
 import { KvFrames } from "./kv-frames.js";
 import { KvSlots, pageBytes } from "./kv-slots.js";
@@ -28,14 +29,20 @@ export interface OnnxModelOptions {
   readonly threads: number;
   /** For pages outside the slots, bytes. */
   readonly pageMemory?: number | bigint;
+  /** Tokens guessed at most, which `verify` checks with one more; default 0: no `verify`. */
+  readonly lookup?: number;
 }
 
 /** Its cost is added to the inter-token time of the rows beside it: ENGINE.md, "Speed". */
 const CHUNK_TOKENS = 64;
 
+/** Each guess needs a row of logits. */
+const MOST_GUESSES = 64;
+
 export class OnnxModel implements Model {
   readonly info: ModelInfo;
   readonly pages: Pages;
+  readonly verify: Model["verify"];
   readonly #session: Session;
   readonly #kv: KvSlots;
   readonly #ids: ShapedBuffer<BigInt64Array>;
@@ -49,8 +56,11 @@ export class OnnxModel implements Model {
   /** Of each slot: positions from here on hold nothing. */
   readonly #filled: number[];
 
-  private constructor(session: Session, kv: KvSlots, info: ModelInfo) {
+  /** @param lookup tokens guessed at most, of which `verify` is to give the logits; 0: without it */
+  private constructor(session: Session, kv: KvSlots, info: ModelInfo, lookup: number) {
     this.info = info;
+    this.verify = lookup === 0 ? undefined : (...run) => this.#verify(...run);
+    const rows = Math.max(info.slots, lookup + 1);
     this.pages = new KvFrames(kv, (slot, end) => {
       this.#filled[slot] = end;
     });
@@ -58,8 +68,8 @@ export class OnnxModel implements Model {
     this.#kv = kv;
     this.#ids = new ShapedBuffer(BigInt64Array, Math.max(info.slots, info.slotTokens));
     this.#lasts = new ShapedBuffer(Int32Array, info.slots);
-    this.#wanted = new ShapedBuffer(BigInt64Array, info.slots);
-    this.#logits = new ShapedBuffer(Float32Array, info.slots * info.vocab);
+    this.#wanted = new ShapedBuffer(BigInt64Array, rows);
+    this.#logits = new ShapedBuffer(Float32Array, rows * info.vocab);
     this.#filled = Array.from({ length: info.slots }, () => 0);
   }
 
@@ -80,7 +90,9 @@ export class OnnxModel implements Model {
     const page = { layers, kvHeads, headDim, format: model.kv };
     const frames = Math.floor(Number(options.pageMemory ?? 0) / pageBytes(page));
     const kv = new KvSlots({ ...page, slots, slotTokens, frames });
-    return new OnnxModel(session, kv, info(model, options.slots, slotTokens));
+    // Only over int8 do several queries and one sum their scores in the same order.
+    const lookup = model.kv === "int8" ? checkedLookup(options.lookup ?? 0) : 0;
+    return new OnnxModel(session, kv, info(model, options.slots, slotTokens), lookup);
   }
 
   async prefill(
@@ -89,13 +101,24 @@ export class OnnxModel implements Model {
     tokens: readonly number[],
     wantLogits: boolean,
   ): Promise<Float32Array | undefined> {
+    this.#wanted.data[0] = BigInt(tokens.length - 1);
+    await this.#enter(slot, start, tokens, wantLogits ? 1 : 0);
+    return wantLogits ? this.#row(0) : undefined;
+  }
+
+  async #verify(slot: number, start: number, tokens: readonly number[]): Promise<Float32Array[]> {
+    for (let i = 0; i < tokens.length; i++) this.#wanted.data[i] = BigInt(i);
+    await this.#enter(slot, start, tokens, tokens.length);
+    return tokens.map((_, i) => this.#row(i));
+  }
+
+  /** One run with one row, which leaves the logits of its first `wanted` in `#wanted`. */
+  async #enter(slot: number, start: number, tokens: readonly number[], wanted: number) {
     const end = start + tokens.length;
     for (let i = 0; i < tokens.length; i++) this.#ids.data[i] = BigInt(tokens[i] ?? 0);
     this.#lasts.data[0] = end - 1;
-    this.#wanted.data[0] = BigInt(tokens.length - 1);
     this.#filled[slot] = end;
-    await this.#run(slot, [1, tokens.length], end, wantLogits ? 1 : 0);
-    return wantLogits ? this.#row(0) : undefined;
+    await this.#run(slot, [1, tokens.length], end, wanted);
   }
 
   async decode(rows: readonly DecodeRow[]): Promise<readonly Float32Array[]> {
@@ -189,6 +212,12 @@ export class OnnxModel implements Model {
     const { vocab } = this.info;
     return this.#logits.data.subarray(index * vocab, (index + 1) * vocab);
   }
+}
+
+function checkedLookup(lookup: number): number {
+  if (lookup <= MOST_GUESSES) return lookup;
+  const message = `lookup is ${lookup}; at most ${MOST_GUESSES} tokens can be guessed at once`;
+  throw new ContixError("EINVAL", message, { argument: "lookup" });
 }
 
 function info(model: CompiledModel, slots: number, slotTokens: number): ModelInfo {

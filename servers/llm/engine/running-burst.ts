@@ -53,6 +53,11 @@ export class RunningBurst {
     this.#stops = new StopMatcher(spec.stop);
   }
 
+  /** No token is generated at this position or behind it. */
+  get end(): number {
+    return Math.min(this.genStart + this.#spec.maxTokens, this.#limits.slotTokens);
+  }
+
   /**
    * Samples the token at `position` = context.length from `logits` [vocab] (overwritten)
    * and `context`, every token before it. The token is then pending, or the burst has ended.
@@ -102,6 +107,6 @@ export class RunningBurst {
 
   /** Whether no token may be generated at `position`. */
   #full(position: number): boolean {
-    return position >= this.genStart + this.#spec.maxTokens || position >= this.#limits.slotTokens;
+    return position >= this.end;
   }
 }

@@ -8,18 +8,22 @@ import { WordKv } from "./word-kv.js";
 interface Shape extends Pick<ModelInfo, "slots" | "slotTokens" | "vocab" | "eosIds"> {
   /** Default: none. */
   readonly frames?: number;
+  /** It can check guesses, so many at most. Default: none. */
+  readonly lookup?: number;
 }
 
 export class HashModel implements Model {
   readonly info: ModelInfo;
   readonly pages: Pages;
+  readonly verify: Model["verify"];
   /** Of each slot: hash of the tokens up to each position. */
   readonly #kv: WordKv;
   /** What was asked, in words, for tests that look at it. */
   readonly calls: string[] = [];
   readonly #logits: Float32Array;
 
-  constructor({ frames = 0, ...shape }: Shape) {
+  constructor({ frames = 0, lookup = 0, ...shape }: Shape) {
+    this.verify = lookup === 0 ? undefined : (...run) => this.#verify(...run);
     this.info = {
       ...shape,
       engineDigest: "hash",
@@ -31,7 +35,7 @@ export class HashModel implements Model {
     };
     this.#kv = new WordKv(shape.slots, shape.slotTokens, frames);
     this.pages = this.#pages(this.#kv.pages);
-    this.#logits = new Float32Array(shape.slots * shape.vocab);
+    this.#logits = new Float32Array(Math.max(shape.slots, lookup + 1) * shape.vocab);
   }
 
   async prefill(
@@ -51,6 +55,14 @@ export class HashModel implements Model {
     this.calls.push(`decode ${rows.map(({ slot, token }) => `${slot}:${token}`).join(" ")}`);
     for (const { slot, position, token } of rows) this.#enter(slot, position, token, "decode");
     return rows.filter((row) => row.wantLogits).map(({ slot }, i) => this.#fill(i, slot));
+  }
+
+  async #verify(slot: number, start: number, tokens: readonly number[]): Promise<Float32Array[]> {
+    this.calls.push(`verify ${slot} ${start}+${tokens.length}`);
+    return tokens.map((token, i) => {
+      this.#enter(slot, start + i, token, "decode");
+      return this.#fill(i, slot);
+    });
   }
 
   async copy(from: number, to: number, tokens: number): Promise<void> {
