@@ -95,9 +95,14 @@ export class Engines {
     this.#byName.get(model)?.engine?.placer.cutContext(cid, tokens);
   }
 
+  /** `to` begins as a copy of `from`, or of its first tokens: it has the same pages. */
+  forked(from: Pick<Context, "cid" | "model">, to: bigint): void {
+    this.#byName.get(from.model)?.engine?.placer.forked(from.cid, to);
+  }
+
   /** The context is gone: its slot is free. */
   drop({ cid, model }: Pick<Context, "cid" | "model">): void {
-    this.#byName.get(model)?.engine?.placer.dropContext(cid);
+    this.#byName.get(model)?.engine?.placer.dropContext(cid, this.#parts.clock.now());
   }
 
   /** The engine that a context belongs to. */

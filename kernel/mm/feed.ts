@@ -52,6 +52,18 @@ export function keepable(history: History, resident: number): number {
   return keep;
 }
 
+/**
+ * How many of the `resident` tokens in a slot entered as the history says today. A given
+ * run's first token entered by decode while it was the only one; once the run has grown
+ * that was the wrong way. It can only be the last one in the slot.
+ */
+export function enteredRight(history: History, resident: number): number {
+  if (resident === 0) return 0;
+  const run = runAt(history, resident - 1);
+  const outgrown = run.given && run.start === resident - 1 && run.end - run.start > 1;
+  return outgrown ? resident - 1 : resident;
+}
+
 /** The segments that must enter after the first `from` tokens (a result of keepable). */
 export function segments(history: History, from: number): Segment[] {
   const out: Segment[] = [];

@@ -1,31 +1,43 @@
 /**
  * Placement: turns "these bursts run" into a plan for the driver.
  *
- * A burst without a slot gets the slot where its context's KV still is, else a
- * free one, else the one idle longest. Then each burst contributes its next
- * segment (feed.ts): generated tokens as a decode row, given ones as prefill
- * chunks, one chunk a step, those of the most urgent burst first. A plan stays in
- * force while the driver can go on by itself; `place` returns the same plan until
- * something must change, so nothing is sent between two ordinary steps.
+ * A burst without a slot gets the slot where its context's KV still is, else a free one,
+ * else the one idle longest, whose context's last tokens are saved before. How its pages
+ * come into the slot entrance.ts decides, what it then enters work.ts. A burst may have
+ * to wait: for reads of the swap file, for a page that another burst is computing, for a
+ * slot that is still being read into. It is then chosen and not bound, until what it
+ * waits for has happened.
+ *
+ * A plan stays in force while the driver can go on by itself; `place` returns the same
+ * plan until something must change, so nothing is sent between two ordinary steps.
  */
 import type {
+  Bind,
+  Copy,
+  PageDone,
+  PageRead,
+  PageSave,
   Plan,
-  PrefillChunk,
-  Row,
-  Burst as WireBurst,
 } from "../../proto/gen/contix/driver/v1/llm.js";
-import type { ReadonlyState } from "../journal/journal.js";
+import type { Context, ReadonlyState } from "../journal/journal.js";
 import type { Burst } from "../sched/burst.js";
 import { ChunkPace } from "./chunk-pace.js";
-import { chunkSize, keepable, segments } from "./feed.js";
+import { type Entrance, entrance, type Source } from "./entrance.js";
+import type { Wait } from "./eviction/policy.js";
+import { Expected } from "./expected.js";
+import { keepable } from "./feed.js";
+import { PAGE_TOKENS, type Page } from "./page.js";
+import { PageOut } from "./page-out.js";
+import { Paging } from "./paging.js";
+import { PagePool } from "./pool.js";
 import { type Slot, SlotTable } from "./slots.js";
+import { wireBurst } from "./wire-burst.js";
+import { type Bound, type Work, workOf } from "./work.js";
 
-/** Steps a plan is valid for when nothing happens. */
-const PLAN_STEPS = 64;
 /** A plan is renewed this many steps before it runs out, so that the driver never waits. */
 const RENEW_STEPS = 4;
-/** Prefill chunks in one plan. */
-const PLAN_CHUNKS = 8;
+/** Full pages wait for a plan that is made for another reason, but not longer than so many steps. */
+const SAVE_STEPS = 16;
 /** From token to token of a row that decodes beside a chunk, where nobody says: microseconds. */
 const INTER_TOKEN_US = 80_000;
 
@@ -35,19 +47,44 @@ export interface Placement {
   readonly chunkTokens: number;
   /** What a row should wait for its next token at most while others prefill, microseconds. */
   readonly interTokenUs?: number;
+  /** What is kept outside the slots; without it nothing is. */
+  readonly pool?: PagePool;
+}
+
+/** A plan that is being made. */
+interface Draft {
+  readonly now: number;
+  readonly saves: PageSave[];
+  readonly copies: Copy[];
+  readonly binds: Bind[];
+  readonly reads: PageRead[];
+}
+
+interface Binding {
+  readonly name: bigint;
+  readonly burst: Burst;
+  readonly slot: Slot;
 }
 
 export class Placer {
   readonly table: SlotTable;
+  readonly pool: PagePool;
   /** Tokens that had to enter a slot again, of all contexts. */
   recomputed = 0;
   /** Learns from the steps how long a chunk may be. */
   readonly pace: ChunkPace;
   readonly #state: ReadonlyState;
-  readonly #bound = new Map<bigint, { burst: Burst; slot: Slot }>();
-  readonly #byBurst = new Map<bigint, bigint>();
-  /** Bindings whose burst needs another plan when its slot holds this many tokens. */
-  readonly #replanAt = new Map<bigint, number>();
+  readonly #out: PageOut;
+  readonly #expected = new Expected();
+  readonly #paging: Paging;
+  readonly #bound = new Map<bigint, Binding>();
+  readonly #byBurst = new Map<bigint, Binding>();
+  /** Bursts that run and can not be bound yet, and the page that each waits for, if it is that. */
+  readonly #held = new Map<bigint, Page | undefined>();
+  /** Contexts whose saved tail is in their slot again. */
+  readonly #oldTails = new Set<bigint>();
+  #replanAt: Work["replanAt"] = new Map();
+  #moreChunks = false;
   #bindings = 0n;
   #plans = 0n;
   #plan: Plan | undefined;
@@ -59,30 +96,32 @@ export class Placer {
     this.#state = state;
     this.pace = new ChunkPace(chunkTokens, interTokenUs);
     this.table = new SlotTable(slotCount);
+    this.pool = placement.pool ?? PagePool.none();
+    this.#out = new PageOut(state, this.table, this.pool);
+    this.#paging = new Paging(this.table);
   }
 
   /** The plan in which exactly `bursts` run, most urgent first; at most one a slot. */
   place(bursts: readonly Burst[], now: number): Plan {
     if (this.#plan && !this.#stale && this.#same(bursts)) return this.#plan;
-    const copies: Plan["copies"] = [];
-    const binds: Plan["binds"] = [];
+    for (const cid of this.#oldTails) this.pool.releaseTail(cid);
+    this.#oldTails.clear();
     this.#leave(bursts);
+    this.#held.clear();
+    const draft: Draft = { now, saves: this.#out.saves(now), copies: [], binds: [], reads: [] };
     const entering = bursts.filter((burst) => !this.#byBurst.has(burst.id));
     // Whoever finds its own KV keeps that slot; only then are idle slots given away.
-    for (const burst of entering) {
-      const slot = this.table.of(burst.spec.cid);
-      if (slot) this.#bind(burst, slot, binds, now);
-    }
-    for (const burst of entering) {
-      if (this.#byBurst.has(burst.id)) continue;
-      const slot = this.table.available();
-      if (!slot) continue;
-      this.table.assign(slot, burst.spec.cid);
-      this.#bind(burst, slot, binds, now);
-    }
-    this.#compact(bursts, copies, binds, now);
-    const pages = { saves: [], writes: [], reads: [] };
-    this.#plan = { id: ++this.#plans, copies, binds, ...pages, ...this.#work(bursts) };
+    const home = (burst: Burst): Slot | undefined => this.table.of(burst.spec.cid);
+    const [athome, away] = [entering.filter(home), entering.filter((burst) => !home(burst))];
+    for (const burst of athome) this.#enter(burst, home(burst), draft);
+    for (const burst of away) this.#enter(burst, this.table.available(), draft);
+    this.#compact(bursts, draft);
+    const { copies, binds, saves, reads } = draft;
+    const writes = this.pool.seal(now);
+    const { steps, rows, chunks, replanAt, more } = workOf(this.#running(bursts), this.pace);
+    this.#replanAt = replanAt;
+    this.#moreChunks = more;
+    this.#plan = { id: ++this.#plans, steps, copies, binds, rows, chunks, saves, writes, reads };
     this.#stepsDone = 0;
     this.#stale = false;
     return this.#plan;
@@ -93,17 +132,24 @@ export class Placer {
     return this.#bound.get(binding)?.burst;
   }
 
+  /** Whether a burst that runs is not bound yet: its pages are being read, or computed by another. */
+  paging(burst: Burst): boolean {
+    return this.#held.has(burst.id);
+  }
+
   slotOf(burst: Burst): number {
-    const binding = this.#byBurst.get(burst.id);
-    return binding === undefined ? -1 : (this.#bound.get(binding)?.slot.index ?? -1);
+    return this.#byBurst.get(burst.id)?.slot.index ?? -1;
   }
 
   /** Notes that a binding's slot now holds `length` tokens; returns how many entered. */
   grew(binding: bigint, length: number): number {
     const entry = this.#bound.get(binding);
     if (!entry) return 0;
-    const entered = length - entry.slot.resident;
-    this.table.setResident(entry.slot, length);
+    const { slot } = entry;
+    const entered = length - slot.resident;
+    this.table.setResident(slot, length);
+    this.#out.grew(slot);
+    this.#arrived(slot);
     const at = this.#replanAt.get(binding);
     if (at !== undefined && length >= at) this.#stale = true;
     return entered;
@@ -116,45 +162,79 @@ export class Placer {
     // An empty plan ends at once; nobody waits for another.
     if (this.#byBurst.size === 0) return;
     if (last || this.#stepsDone >= this.#plan.steps - RENEW_STEPS) this.#stale = true;
-    // More chunks wait than the plan had room for.
-    if (this.#replanAt.has(0n) && this.#stepsDone >= this.#plan.chunks.length - 1) {
-      this.#stale = true;
-    }
+    if (this.#moreChunks && this.#stepsDone >= this.#plan.chunks.length - 1) this.#stale = true;
+    if (this.#out.waiting && this.#stepsDone >= SAVE_STEPS) this.#stale = true;
+  }
+
+  /** Notes that a read or a write of the swap file is over. */
+  moved(done: PageDone): void {
+    const good = this.pool.done(done);
+    if (this.pool.backlog > 0) this.#stale = true;
+    if (done.write) return;
+    const slot = this.#paging.done(done, good);
+    if (!slot) return;
+    this.#out.grew(slot);
+    this.#arrived(slot);
+    this.#expected.forget(slot);
+    this.#stale = true;
   }
 
   /** Ends the burst's binding; its context stays in the slot until someone needs it. */
   release(burst: Burst): void {
+    if (this.#held.delete(burst.id)) this.#stale = true;
     const binding = this.#byBurst.get(burst.id);
-    if (binding === undefined) return;
-    const entry = this.#bound.get(binding);
-    if (entry) entry.slot.binding = 0n;
-    this.#bound.delete(binding);
+    if (!binding) return;
+    binding.slot.binding = 0n;
+    this.#expected.forget(binding.slot);
+    this.#bound.delete(binding.name);
     this.#byBurst.delete(burst.id);
-    this.#replanAt.delete(binding);
     this.#stale = true;
   }
 
-  /** The context was cut; `tokens` of its KV are still as its history says. No burst runs on it. */
+  /** The context `to` begins as a copy of `from`, which may be in a slot. */
+  forked(from: bigint, to: bigint): void {
+    if (!this.pool.on) return;
+    this.#out.pagesOf(from);
+    this.pool.fork(from, to);
+    this.#out.forked(from, to);
+  }
+
+  /** The context, which runs nowhere, was cut: only the KV of its first `tokens` is of use. */
   cutContext(cid: bigint, tokens: number): void {
     this.table.cut(cid, tokens);
+    this.#paging.cut(cid, tokens);
+  }
+
+  /** The context's burst has ended: what its process does now, as far as that is known. */
+  waits(cid: bigint, wait: Wait, now: number): void {
+    if (this.pool.on) this.pool.waits(cid, wait, now);
   }
 
   /** The context is gone. */
-  dropContext(cid: bigint): void {
+  dropContext(cid: bigint, now: number): void {
     this.table.drop(cid);
+    this.#oldTails.delete(cid);
+    if (this.pool.on) this.pool.release(cid, now);
   }
 
-  /** The driver is gone: nothing is bound or resident any more. */
+  /** The driver is gone: nothing is bound or resident any more, and nothing in RAM. */
   reset(): void {
     for (const { burst } of [...this.#bound.values()]) this.release(burst);
     this.table.dropAll();
+    this.#out.clear();
+    this.#paging.clear();
+    this.#expected.clear();
+    this.#held.clear();
+    this.#oldTails.clear();
+    this.pool.lost();
     this.#plan = undefined;
     this.#stale = true;
   }
 
   #same(bursts: readonly Burst[]): boolean {
     return (
-      bursts.length === this.#byBurst.size && bursts.every((burst) => this.#byBurst.has(burst.id))
+      bursts.length === this.#byBurst.size + this.#held.size &&
+      bursts.every(({ id }) => this.#byBurst.has(id) || this.#held.has(id))
     );
   }
 
@@ -165,110 +245,138 @@ export class Placer {
     }
   }
 
-  #bind(burst: Burst, slot: Slot, binds: Plan["binds"], now: number): void {
-    const context = this.#state.contexts.get(burst.spec.cid);
-    if (!context) throw new Error(`burst ${burst.id} runs on a context that is gone`);
-    const keep = keepable(context, slot.resident);
-    const before = Math.min(this.table.highWater(burst.spec.cid), context.tokens.length);
-    const binding = ++this.#bindings;
-    slot.binding = binding;
+  /** Whoever waits for a page that has come can go on. */
+  #arrived(slot: Slot): void {
+    const came = this.#expected.arrived(slot, slot.resident);
+    if (came.length === 0 || this.#held.size === 0) return;
+    for (const page of this.#held.values()) if (page && came.includes(page)) this.#stale = true;
+  }
+
+  /** Binds a burst to `slot`, or begins what must come before that. */
+  #enter(burst: Burst, slot: Slot | undefined, draft: Draft): void {
+    const { cid } = burst.spec;
+    const context = this.#contextOf(burst);
+    if (!slot || slot.reads > 0) {
+      this.#held.set(burst.id, undefined);
+      return;
+    }
+    const own = slot.cid === cid ? Math.min(slot.resident, context.tokens.length) : 0;
+    const pages = this.#out.pagesOf(cid);
+    const way = entrance(
+      { history: context, pages, tail: this.pool.tailOf(cid), own },
+      {
+        bring: (page) => this.#bring(page, cid, draft),
+        pin: (page) => this.pool.pin(page),
+        load: (page, tokens) => this.pool.load(page, tokens),
+      },
+    );
+    if (way.how === "wait") {
+      this.#held.set(burst.id, way.until);
+      return;
+    }
+    if (slot.cid !== cid) this.#take(slot, cid, draft);
+    if (way.how === "read") this.#read(burst, slot, way, draft);
+    else this.#bind(burst, slot, way, pages, draft);
+  }
+
+  #bring(page: Page, cid: bigint, { saves, now }: Draft): Source {
+    if (page.frame >= 0) return "frame";
+    const save = this.#out.saveFromSlot(page, cid, now);
+    if (save) {
+      saves.push(save);
+      return "frame";
+    }
+    if (this.#expected.has(page)) return "soon";
+    return page.block >= 0 && !page.writing ? "block" : "nowhere";
+  }
+
+  /** Gives an idle slot to a context; what it holds is kept as far as there is room. */
+  #take(slot: Slot, cid: bigint, { saves, now }: Draft): void {
+    const save = this.#out.saveTail(slot, now);
+    if (save) saves.push(save);
+    this.table.assign(slot, cid);
+  }
+
+  #read(burst: Burst, slot: Slot, way: Entrance & { how: "read" }, { binds, reads }: Draft): void {
+    const { keep, loads, pages } = way;
+    const start = keep + loads.length * PAGE_TOKENS;
+    binds.push({ slot: slot.index, keep, burst: undefined, loads });
+    for (const page of pages) reads.push(this.pool.read(page, slot.index));
+    this.table.setResident(slot, start);
+    this.#paging.begin(slot, burst.spec.cid, start, pages.length);
+    this.#expected.expect(slot, pages);
+    this.#held.set(burst.id, undefined);
+  }
+
+  #bind(
+    burst: Burst,
+    slot: Slot,
+    { keep, loads, length }: Pick<Entrance & { how: "bind" }, "keep" | "loads" | "length">,
+    pages: readonly Page[],
+    { now, binds }: Draft,
+  ): void {
+    const { cid } = burst.spec;
+    const before = Math.min(this.table.highWater(cid), this.#contextOf(burst).tokens.length);
+    const binding = { name: ++this.#bindings, burst, slot };
+    slot.binding = binding.name;
     slot.lastUsed = now;
-    slot.resident = keep;
-    this.#bound.set(binding, { burst, slot });
+    this.table.setResident(slot, length);
+    this.#bound.set(binding.name, binding);
     this.#byBurst.set(burst.id, binding);
-    if (burst.cached < 0) burst.cached = keep;
-    burst.recomputed += Math.max(0, before - keep);
-    this.recomputed += Math.max(0, before - keep);
-    binds.push({ slot: slot.index, keep, burst: wireBurst(binding, burst), loads: [] });
+    const full = Math.floor(length / PAGE_TOKENS);
+    this.#expected.expect(slot, pages.slice(full));
+    if (burst.cached < 0) {
+      burst.cached = length;
+      this.pool.runs(cid, now);
+      this.pool.counters.hits += full;
+      this.pool.counters.misses += pages.length - Math.min(full, pages.length);
+    }
+    burst.recomputed += Math.max(0, before - length);
+    this.recomputed += Math.max(0, before - length);
+    this.#oldTails.add(cid);
+    binds.push({ slot: slot.index, keep, burst: wireBurst(binding.name, burst), loads });
   }
 
   /**
    * Closes a hole: the running burst in the highest slot moves to the lowest free
    * one, since a decode step computes every slot up to the highest. One a plan.
    */
-  #compact(bursts: readonly Burst[], copies: Plan["copies"], binds: Plan["binds"], now: number) {
-    const hole = this.table.slots.find((slot) => slot.cid === undefined);
-    let highest: { burst: Burst; slot: Slot } | undefined;
+  #compact(bursts: readonly Burst[], draft: Draft): void {
+    const hole = this.table.slots.find((slot) => slot.cid === undefined && slot.reads === 0);
+    let highest: Binding | undefined;
     for (const entry of this.#bound.values()) {
       if (!highest || entry.slot.index > highest.slot.index) highest = entry;
     }
     if (!hole || !highest || hole.index > highest.slot.index) return;
-    if (highest.slot.index < bursts.length || copies.length > 0) return;
-    // A binding of this very plan has no driver state yet: it may simply go elsewhere next time.
-    if (binds.some((bind) => bind.slot === highest.slot.index)) return;
     const { burst, slot } = highest;
+    if (slot.index < bursts.length) return;
+    // A binding of this very plan has no driver state yet: it may simply go elsewhere next time.
+    if (draft.binds.some((bind) => bind.slot === slot.index)) return;
     const tokens = slot.resident;
     this.release(burst);
-    copies.push({ fromSlot: slot.index, toSlot: hole.index, tokens });
+    draft.copies.push({ fromSlot: slot.index, toSlot: hole.index, tokens });
+    const { kept } = slot;
     this.table.assign(hole, burst.spec.cid);
     this.table.setResident(hole, tokens);
-    this.#bind(burst, hole, binds, now);
+    hole.kept = kept;
+    const keep = keepable(this.#contextOf(burst), tokens);
+    const pages = this.#out.pagesOf(burst.spec.cid);
+    this.#bind(burst, hole, { keep, loads: [], length: keep }, pages, draft);
   }
 
-  #work(bursts: readonly Burst[]): Pick<Plan, "steps" | "rows" | "chunks"> {
-    const rows: Row[] = [];
-    const chunks: PrefillChunk[] = [];
-    this.#replanAt.clear();
-    const feeds = bursts.flatMap((burst) => this.#feed(burst));
-    for (const feed of feeds) if (feed.how === "decode") rows.push(this.#row(feed));
-    const preferred = this.pace.size(rows.length);
-    for (const feed of feeds) if (feed.how === "prefill") this.#chunks(feed, preferred, chunks);
-    return { steps: PLAN_STEPS, rows, chunks };
+  #running(bursts: readonly Burst[]): Bound[] {
+    return bursts.flatMap((burst) => {
+      const binding = this.#byBurst.get(burst.id);
+      if (!binding) return [];
+      const { name, slot } = binding;
+      const context = this.#contextOf(burst);
+      return [{ binding: name, slot: slot.index, context, resident: slot.resident }];
+    });
   }
 
-  #feed(burst: Burst): Feed[] {
-    const binding = this.#byBurst.get(burst.id);
-    const slot = binding === undefined ? undefined : this.#bound.get(binding)?.slot;
+  #contextOf(burst: Burst): Context {
     const context = this.#state.contexts.get(burst.spec.cid);
-    if (binding === undefined || !slot || !context) return [];
-    const todo = segments(context, slot.resident);
-    const first = todo[0];
-    if (!first) throw new Error(`burst ${burst.id} has nothing to feed`);
-    const sample = todo.length === 1;
-    if (!sample) this.#replanAt.set(binding, first.end);
-    return [{ binding, slot: slot.index, tokens: context.tokens, ...first, sample }];
+    if (!context) throw new Error(`burst ${burst.id} runs on a context that is gone`);
+    return context;
   }
-
-  #row(feed: Feed): Row {
-    return {
-      burst: feed.binding,
-      slot: feed.slot,
-      forcedStart: feed.start,
-      forced: feed.tokens.slice(feed.start, feed.end),
-      sample: feed.sample,
-    };
-  }
-
-  #chunks(feed: Feed, preferred: number, out: PrefillChunk[]): void {
-    for (let at = feed.start; at < feed.end; ) {
-      if (out.length === PLAN_CHUNKS) {
-        this.#replanAt.set(0n, 0);
-        return;
-      }
-      const end = at + chunkSize(feed.end - at, preferred);
-      out.push({
-        burst: feed.binding,
-        slot: feed.slot,
-        start: at,
-        tokens: feed.tokens.slice(at, end),
-        sample: feed.sample && end === feed.end,
-      });
-      at = end;
-    }
-  }
-}
-
-interface Feed {
-  readonly binding: bigint;
-  readonly slot: number;
-  readonly tokens: readonly number[];
-  readonly start: number;
-  readonly end: number;
-  readonly how: "prefill" | "decode";
-  readonly sample: boolean;
-}
-
-function wireBurst(binding: bigint, burst: Burst): WireBurst {
-  const { genStart, maxTokens, sampling, stop, ignoreEos } = burst.spec;
-  return { id: binding, genStart, maxTokens, ...sampling, stop: [...stop], ignoreEos };
 }

@@ -25,7 +25,8 @@ import type {
   PageSave,
   PageWrite,
 } from "../../proto/gen/contix/driver/v1/llm.js";
-import type { Wait } from "./eviction/policy.js";
+import { evictionPolicy } from "./eviction/policies.js";
+import type { EvictionPorts, Wait } from "./eviction/policy.js";
 import { nameBytes, type PagedHistory, pageName } from "./names.js";
 import { isKept, PAGE_TOKENS, type Page } from "./page.js";
 import { checkPool } from "./pool-check.js";
@@ -71,6 +72,13 @@ export class PagePool {
     this.#tables = new Tables(engineDigest, nameOf, (tail) => this.#store.drop(tail));
     const onUnplaced = (page: PoolPage): void => this.#tables.forgetIfDead(page);
     this.#store = new Store(frames, blocks, { ...options, onUnplaced });
+  }
+
+  /** A pool that keeps nothing, for a driver without room for pages. */
+  static none(): PagePool {
+    const costs = { rebuildUs: () => 0, readUs: () => 0 };
+    const eviction = (ports: EvictionPorts) => evictionPolicy("lru", ports);
+    return new PagePool({ engineDigest: "", frames: 0, blocks: 0, pageBytes: 0, eviction, costs });
   }
 
   /** Whether pages are kept at all. */
@@ -138,6 +146,7 @@ export class PagePool {
 
   /** A burst of a held context begins: it uses what is kept of its pages. */
   runs(cid: bigint, now: number): void {
+    if (!this.on) return;
     const { frames, blocks } = this.#store;
     frames.policy.runs(cid, now);
     blocks.policy.runs(cid, now);
@@ -198,6 +207,11 @@ export class PagePool {
     return save;
   }
 
+  /** The page keeps its frame until the plan that is being made is made. */
+  pin(page: Page): void {
+    this.#pin(page as PoolPage);
+  }
+
   /** The frame of which the plan that is being made loads `tokens` tokens. The page has one. */
   load(page: Page, tokens: number): number {
     this.#pin(page as PoolPage);
@@ -244,9 +258,7 @@ export class PagePool {
       this.#failures = good ? 0 : this.#failures + 1;
       if (!busy.released) busy.page.writing = false;
     }
-    if (good) this.counters[write ? "written" : "read"] += this.pageBytes;
-    else if (!write && error === BAD_PAGE) this.counters.badPages++;
-    else this.counters.swapErrors++;
+    this.#count(write, error);
     if (!good && !busy.released) this.#store.loseBlock(busy.page);
     this.#store.end(block, busy);
     return good;
@@ -291,6 +303,12 @@ export class PagePool {
 
   get #tokenBytes(): number {
     return this.pageBytes / PAGE_TOKENS;
+  }
+
+  #count(write: boolean, error: string): void {
+    if (error === "") this.counters[write ? "written" : "read"] += this.pageBytes;
+    else if (!write && error === BAD_PAGE) this.counters.badPages++;
+    else this.counters.swapErrors++;
   }
 
   #pin(page: PoolPage): void {

@@ -2,6 +2,7 @@
  * Which context's KV is in which slot, and which burst runs there. The driver
  * holds the bytes; this is the kernel's book of them.
  */
+import { PAGE_TOKENS } from "./page.js";
 
 export interface Slot {
   readonly index: number;
@@ -16,6 +17,10 @@ export interface Slot {
    */
   binding: bigint;
   lastUsed: number;
+  /** Full pages of it, from the first on, that were saved, or for which there was no room. */
+  kept: number;
+  /** Reads into it that are under way: it is nobody's until they are over. */
+  reads: number;
 }
 
 export class SlotTable {
@@ -31,6 +36,8 @@ export class SlotTable {
       resident: 0,
       binding: 0n,
       lastUsed: 0,
+      kept: 0,
+      reads: 0,
     }));
   }
 
@@ -53,6 +60,7 @@ export class SlotTable {
 
   setResident(slot: Slot, tokens: number): void {
     slot.resident = tokens;
+    slot.kept = Math.min(slot.kept, Math.floor(tokens / PAGE_TOKENS));
     if (slot.cid === undefined) return;
     if (tokens > this.highWater(slot.cid)) this.#highWater.set(slot.cid, tokens);
   }
@@ -60,7 +68,7 @@ export class SlotTable {
   /** The context was cut: what its slot holds beyond `tokens` counts no more. */
   cut(cid: bigint, tokens: number): void {
     const slot = this.#byContext.get(cid);
-    if (slot) slot.resident = Math.min(slot.resident, tokens);
+    if (slot && slot.resident > tokens) this.setResident(slot, tokens);
     if (this.highWater(cid) > tokens) this.#highWater.set(cid, tokens);
   }
 
@@ -73,17 +81,20 @@ export class SlotTable {
 
   /** The driver is gone, and every slot's content with it. */
   dropAll(): void {
-    for (const slot of this.slots) this.#forgetSlot(slot);
+    for (const slot of this.slots) {
+      this.#forgetSlot(slot);
+      slot.reads = 0;
+    }
   }
 
   /**
    * A slot for a context that has none: a free one, else the idle one used
-   * longest ago. Slots with a burst are never taken; undefined: all have one.
+   * longest ago. Slots with a burst or a read are never taken; undefined: there is no other.
    */
   available(): Slot | undefined {
     let best: Slot | undefined;
     for (const slot of this.slots) {
-      if (slot.binding !== 0n) continue;
+      if (slot.binding !== 0n || slot.reads > 0) continue;
       if (slot.cid === undefined) return slot;
       if (best === undefined || slot.lastUsed < best.lastUsed) best = slot;
     }
@@ -95,5 +106,6 @@ export class SlotTable {
     slot.cid = undefined;
     slot.resident = 0;
     slot.binding = 0n;
+    slot.kept = 0;
   }
 }

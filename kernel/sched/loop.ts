@@ -39,6 +39,9 @@ export interface LoopCounters {
   tokensDecoded: number;
 }
 
+/** What a process does after a burst, as far as anybody knows: something of its own. */
+const NEXT_CALL = { kind: "call" };
+
 export class Loop {
   readonly counters: LoopCounters = {
     steps: 0,
@@ -84,6 +87,7 @@ export class Loop {
 
   #account(result: RunResult): void {
     if (result.kind === "outcomes") {
+      for (const done of result.pages) this.mm.moved(done);
       for (const outcome of result.outcomes) this.#accountStep(outcome);
     } else if (result.kind === "lost") {
       this.mm.reset();
@@ -115,6 +119,7 @@ export class Loop {
       if (!end) continue;
       this.mm.release(burst);
       this.sched.remove(burst, now);
+      this.mm.waits(burst.spec.cid, NEXT_CALL, now);
       burst.listener.end(end);
     }
     this.counters.tokensPrefilled += prefilled;

@@ -1,0 +1,9 @@
+/** A burst as the driver hears of it. */
+import type { Burst as WireBurst } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { Burst } from "../sched/burst.js";
+
+/** `binding`: the name of this binding of it to a slot. */
+export function wireBurst(binding: bigint, burst: Burst): WireBurst {
+  const { genStart, maxTokens, sampling, stop, ignoreEos } = burst.spec;
+  return { id: binding, genStart, maxTokens, ...sampling, stop: [...stop], ignoreEos };
+}
