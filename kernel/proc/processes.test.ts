@@ -22,7 +22,7 @@ function table(limit: number) {
     config: { home: "/home", detachGraceMs: 5, limits: { processes: limit } },
     clock: { now: () => 0, wall: () => 0, after },
     trap: { forget() {}, attach() {}, detach: () => true, port: (pid: bigint) => ports.get(pid) },
-    engines: { drop() {} },
+    life: { close: ({ cid }: { cid: bigint }) => ({ type: "ctx.closed", cid }) },
   } as unknown as Kernel;
   const procs = new Processes(kernel);
   const create = (parent: bigint, spawned = true) =>

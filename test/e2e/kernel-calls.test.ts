@@ -92,7 +92,7 @@ describe("a crowd", () => {
     const kernel = await start({ queueLimit: 400 });
     await using os = await kernel.connect();
     const calls = Array.from({ length: 1000 }, (_, i) =>
-      os.llm.generate(`call ${i}`, { maxTokens: 8 }),
+      os.llm.generate(`call ${i}`, { maxTokens: 8, retries: 0 }),
     );
     const results = await Promise.allSettled(calls);
     const refused = results.flatMap((r) =>
