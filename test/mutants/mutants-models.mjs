@@ -4,6 +4,7 @@ const MODELS = "servers/llm/models";
 const EXPORT = "servers/llm/onnx-export";
 const EMBED = "servers/llm/embed";
 const TEXT = "servers/llm/text";
+const ENGINE = "servers/llm/engine";
 
 /** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string])[]} */
 const ROWS = [
@@ -223,6 +224,76 @@ const ROWS = [
     "if (!whole.endsWith(last)) throw rewrites();",
     "",
     `${TEXT}/families.test.ts`,
+  ],
+  [
+    "lock: a lock on a file that was replaced",
+    `${MODELS}/lock.ts`,
+    "?.ino === fstatSync(file).ino",
+    "?.ino !== undefined",
+    `${MODELS}/lock-replaced.test.ts`,
+  ],
+  [
+    "text: a text may spell a byte token",
+    `${TEXT}/model-scored.ts`,
+    "byteOfName(token) === undefined",
+    "true",
+    `${TEXT}/model-scored.test.ts`,
+  ],
+  [
+    "text: a text may spell a special token",
+    `${TEXT}/model-scored.ts`,
+    "for (const content of context.special) ids.delete(content);",
+    "",
+    `${TEXT}/model-scored.test.ts`,
+  ],
+  [
+    "pull: small files are not checked",
+    `${MODELS}/blobs.ts`,
+    "gitId !== undefined && found.git !== gitId",
+    "false",
+    `${MODELS}/pull-repo.test.ts`,
+  ],
+  [
+    "pull: a path may lead out of the model",
+    `${MODELS}/pull-repo.ts`,
+    " && isInside(entry.path)",
+    "",
+    `${MODELS}/pull-repo.test.ts`,
+  ],
+  [
+    "export: what came meanwhile is overwritten",
+    `${MODELS}/library-export.ts`,
+    "else await linkNew(staging, path);",
+    "else await rename(staging, path);",
+    `${MODELS}/library-keep.test.ts`,
+  ],
+  [
+    "download: a body may go on beyond the end",
+    `${MODELS}/download-range.ts`,
+    "if (wanted.length < value.length) {",
+    "if (wanted.length > value.length) {",
+    `${MODELS}/download.test.ts`,
+  ],
+  [
+    "lookup: wrong guesses stay",
+    `${ENGINE}/lookup-row.ts`,
+    "burst.pending === run[i + 1]",
+    "i + 1 < run.length",
+    "test/conformance/law2-lookup-executor.test.ts",
+  ],
+  [
+    "lookup: guesses go beyond the end",
+    `${ENGINE}/lookup-row.ts`,
+    "burst.end - slot.length - 2",
+    "burst.end",
+    `${ENGINE}/lookup-row.test.ts`,
+  ],
+  [
+    "lookup: KV in fp32 checks guesses",
+    `${ENGINE}/onnx-model.ts`,
+    'model.kv === "int8" ?',
+    "model.window > 0 ?",
+    `${ENGINE}/lookup-row.test.ts`,
   ],
 ];
 
