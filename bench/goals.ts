@@ -125,9 +125,42 @@ const SOAK: readonly Goal[] = [1, 2].flatMap((threads): Goal[] => [
   ),
 ]);
 
+/** @param figure of the suite "pages" */
+function pages(
+  figure: string,
+  comparison: Goal["comparison"],
+  goal: number,
+  unit: string,
+  means: string,
+): Goal {
+  return { suite: "pages", figure, comparison, goal, unit, means };
+}
+
+const PAGES: readonly Goal[] = [
+  pages("prefix.ratio", "at most", 1 / 15, "of computing", "first token of 512 tokens found"),
+  ...["fp32", "int8"].flatMap((kv) => [
+    pages(`${kv}.pageIn.ratio`, "at most", 1.5, "× memcpy", `512 tokens from RAM, ${kv} KV`),
+    pages(
+      `${kv}.swapIn.ratio`,
+      "at most",
+      1.5,
+      "× read, check, copy",
+      `512 tokens from swap, ${kv} KV`,
+    ),
+    pages(`${kv}.load.rate`, "at least", 1, "× llama.cpp's B/s", `load a sequence, ${kv} KV`),
+    pages(`${kv}.save.rate`, "at least", 1, "× llama.cpp's B/s", `save a sequence, ${kv} KV`),
+  ]),
+  pages("int8.load.time", "below", 1, "× llama.cpp's time", "load 512 tokens, int8 KV"),
+  pages("int8.save.time", "below", 1, "× llama.cpp's time", "save 512 tokens, int8 KV"),
+  pages("sharing.tokens.gain", "at least", 0.9, "of the bound's", "64 agents: tokens computed"),
+  pages("sharing.time.gain", "at least", 0.9, "of the bound's", "64 agents: end to end"),
+  pages("memory.beside", "below", 250, "MiB", "kernel and driver, without weights and pools"),
+];
+
 export const GOALS: readonly Goal[] = [
   ...ENGINE,
   ...STEP,
+  ...PAGES,
   ...QUALITY,
   {
     suite: "kernel",

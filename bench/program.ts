@@ -4,6 +4,7 @@ import { checkCommand } from "./commands/check.js";
 import {
   engineCommand,
   kernelCommand,
+  pagesCommand,
   qualityCommand,
   soakCommand,
   startupCommand,
@@ -18,6 +19,7 @@ Examples:
   npm run bench -- quality                   the model's recipe against fp32 on bench/texts
   npm run bench -- soak --seconds 600        random work at 1 and 2 threads; nothing may break or grow
   npm run bench -- kernel --quick            does it work? few rounds, not for the record
+  npm run bench -- pages                     what pages save, and what moving them costs
   npm run bench -- startup --json            the report as JSON on standard output
   npm run bench -- check                     the newest reports against the goals; exit 1 on a miss
   npm run bench -- check engine step         the goals of these suites only
@@ -36,6 +38,7 @@ export function program(): Command {
     stepCommand(),
     qualityCommand(),
     kernelCommand(),
+    pagesCommand(),
     startupCommand(),
     soakCommand(),
     checkCommand(),

@@ -18,6 +18,8 @@ const Soak = Common.extend({ seconds: z.number().optional(), threadCounts: z.arr
 
 const Quality = Common.extend({ window: z.number(), windows: z.number().optional() });
 
+const Pages = Common.extend({ agents: z.number().optional() });
+
 const Kernel = Common.extend({
   agents: z.number(),
   words: z.number(),
@@ -167,6 +169,20 @@ export function kernelCommand(): Command {
           threads,
           seed,
         });
+      });
+    });
+}
+
+export function pagesCommand(): Command {
+  return suiteCommand("pages", "what pages save, and what moving them costs")
+    .option("--agents <n>", "agents of the sharing part (default: 64, with --quick 8)", atLeast(4))
+    .action(async (raw) => {
+      const options = Pages.parse(raw);
+      const { model, threads, seed, quick } = options;
+      await report("pages", options, async () => {
+        const { pages } = await import("../suites/pages.js");
+        const agents = options.agents ?? (quick ? 8 : 64);
+        return pages({ model, rounds: rounds(options), threads, seed, agents });
       });
     });
 }

@@ -7,6 +7,8 @@
  *   tokenize {text}                             → {tokens}
  *   decode   {prompts: [[ids], ...], steps, mode} → {seconds, stepMs, tokens}
  *   prefill  {prompt: [ids]}                    → {seconds, tokens}
+ *   save     {file}                             → {seconds, bytes}: the first sequence's state
+ *   restore  {file}                             → {seconds, tokens}: into the emptied sequence
  *
  * One context has as many sequences as rows, and the library puts what is queued at one moment
  * into one batch. How the sequences are pulled decides how well that works:
@@ -173,6 +175,23 @@ async function prefill({ prompt }) {
   return { seconds: (now() - start) / 1000, tokens: prompt.length };
 }
 
+async function save({ file }) {
+  const [sequence] = state.sequences;
+  need(sequence, "open a context first");
+  const start = now();
+  const { fileSize } = await sequence.saveStateToFile(file);
+  return { seconds: (now() - start) / 1000, bytes: fileSize };
+}
+
+async function restore({ file }) {
+  const [sequence] = state.sequences;
+  need(sequence, "open a context first");
+  await sequence.clearHistory();
+  const start = now();
+  await sequence.loadStateFromFile(file, { acceptRisk: true });
+  return { seconds: (now() - start) / 1000, tokens: sequence.nextTokenIndex };
+}
+
 async function close() {
   await state.context?.dispose();
   await state.model?.dispose();
@@ -186,4 +205,4 @@ const PULLS = {
   controlled: pullControlled,
 };
 
-await serve({ load, open, tokenize, decode, prefill, close });
+await serve({ load, open, tokenize, decode, prefill, save, restore, close });

@@ -35,6 +35,8 @@ const Decoded = z.object({
   tokens: z.array(z.array(z.number())),
 });
 const Prefilled = z.object({ seconds: z.number() });
+const Saved = z.object({ seconds: z.number(), bytes: z.number() });
+const Restored = z.object({ seconds: z.number(), tokens: z.number() });
 
 let nextBurst = 1n;
 
@@ -147,6 +149,16 @@ export class LlamaEngine implements AsyncDisposable {
 
   async prefill(prompt: readonly number[]): Promise<number> {
     return (await this.#peer.call("prefill", { prompt }, Prefilled)).seconds;
+  }
+
+  /** Writes what the first sequence holds to a file. */
+  save(file: string): Promise<z.infer<typeof Saved>> {
+    return this.#peer.call("save", { file }, Saved);
+  }
+
+  /** Empties the first sequence and reads it from a file. */
+  restore(file: string): Promise<z.infer<typeof Restored>> {
+    return this.#peer.call("restore", { file }, Restored);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
