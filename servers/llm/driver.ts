@@ -17,6 +17,8 @@ import {
 } from "../../proto/gen/contix/driver/v1/llm.js";
 import { Executor } from "./engine/executor.js";
 import type { Model } from "./engine/model.js";
+import type { Swap } from "./engine/swap.js";
+import { SwapFile } from "./engine/swap-file.js";
 import type { TextServer } from "./text/server.js";
 
 /** What makes one driver differ from another. */
@@ -45,11 +47,16 @@ export function runDriver(options: DriverOptions): void {
   new Driver(options, options.stream ?? new Socket({ fd: KERNEL_FD }));
 }
 
+/** An engine, and the swap file beside it. */
+interface Opened extends Engine {
+  readonly swap: Swap | undefined;
+}
+
 class Driver {
   readonly #options: DriverOptions;
   readonly #stream: Duplex;
   readonly #kernel: FrameChannel<FromDriver>;
-  #opening: Promise<Engine> | undefined;
+  #opening: Promise<Opened> | undefined;
   #text: TextServer | undefined;
   #executor: Executor | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -82,19 +89,22 @@ class Driver {
   }
 
   #open(open: Open): void {
-    this.#opening = this.#options.open(open);
+    this.#opening = this.#options.open(open).then(async (engine) => {
+      return { ...engine, swap: await openSwap(open, engine.model) };
+    });
     this.#opening.then(
-      ({ model, text }) => {
+      (opened) => {
         if (this.#ending) return;
-        this.#text = text;
-        this.#start(open, model, text);
-        this.#kernel.send({ msg: { $case: "ready", value: ready(model) } });
+        const { model, swap } = opened;
+        this.#text = opened.text;
+        this.#start(open, opened);
+        this.#kernel.send({ msg: { $case: "ready", value: ready(model, swap) } });
       },
       (error: unknown) => this.#fault(error),
     );
   }
 
-  #start({ lookup }: Open, model: Model, text: TextServer): void {
+  #start({ lookup }: Open, { model, text, swap }: Opened): void {
     if (lookup > 0 && model.verify === undefined) {
       console.error(
         `driver: ${model.info.name} is served without guesses: only keys and values kept as int8 let them be checked without changing an answer`,
@@ -102,6 +112,7 @@ class Driver {
     }
     this.#executor = new Executor({
       model,
+      swap,
       detokenizer: () => text.detokenizer(),
       report: (value) => this.#kernel.send({ msg: { $case: "outcome", value } }),
       reportPages: (done) => this.#kernel.send({ msg: { $case: "pages", value: { done } } }),
@@ -138,7 +149,8 @@ class Driver {
     this.#executor?.stop();
     await this.#running;
     await this.#opening
-      ?.then(async ({ model, text }) => {
+      ?.then(async ({ model, text, swap }) => {
+        await swap?.close();
         await text.close();
         await model.close();
       })
@@ -156,7 +168,18 @@ function encode(text: TextServer, { what }: TextRequest): Promise<number[]> {
   return Promise.reject(new ContixError("EPROTO", "a text request of an unknown kind"));
 }
 
-function ready({ info, pages }: Model): Ready {
+/** The swap file that the kernel asks for. Where there can be none the driver goes on without. */
+async function openSwap({ swap, swapSize }: Open, { pages }: Model): Promise<Swap | undefined> {
+  if (swap === "" || pages.frames === 0) return undefined;
+  try {
+    return await SwapFile.open(swap, Number(swapSize), pages.bytes);
+  } catch (error) {
+    console.error(`driver: going on without swap: ${message(error)}`);
+    return undefined;
+  }
+}
+
+function ready({ info, pages }: Model, swap: Swap | undefined): Ready {
   return {
     engineDigest: info.engineDigest,
     model: info.name,
@@ -169,7 +192,7 @@ function ready({ info, pages }: Model): Ready {
     chunkTokens: info.chunkTokens,
     pageBytes: pages.bytes,
     frames: pages.frames,
-    blocks: 0,
+    blocks: swap?.blocks ?? 0,
   };
 }
 

@@ -1,6 +1,6 @@
 /** Saves and loads of plans: pages in RAM. page-mover-swap.test.ts has the swap file. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { PageLoad, PageSave } from "../../../proto/gen/contix/driver/v1/llm.js";
+import type { PageLoad, PageSave, Plan } from "../../../proto/gen/contix/driver/v1/llm.js";
 import { HashModel } from "./testing/hash-model.js";
 import { Bench, bind, burst } from "./testing/plans.js";
 
@@ -112,9 +112,9 @@ test("a slot that was saved from may be cut in the same plan", async () => {
   expect(model.calls).toEqual(["save 0 0+16 to 1", "save 0 64+6 to 2", "load 1 to 1 0+16"]);
 });
 
-const loads = (...loads: PageLoad[]) => ({ binds: [bind(1, 0, { loads })] });
+const loads = (...loads: PageLoad[]): Partial<Plan> => ({ binds: [bind(1, 0, { loads })] });
 
-test.each([
+test.each<[string, Partial<Plan>]>([
   ["positions that the slot does not have", { saves: [save(64, 7, 0)] }],
   ["a page that begins in the middle", { saves: [save(8, 8, 0)] }],
   ["a page of nothing", { saves: [save(0, 0, 0)] }],
@@ -129,9 +129,9 @@ test.each([
   ["a short page before another", loads(load(0, 9, 0), load(16, 6, 1))],
   ["a load of nothing", loads(load(0, 0, 0))],
   ["a frame beyond the last", loads(load(0, 16, 8))],
-  ["tokens outside the vocabulary", loads({ frame: 0, tokens: Array(16).fill(64) })],
+  ["tokens outside the vocabulary", loads({ frame: 0, tokens: tokens(16).map(() => 64) })],
   ["a load behind half a page", { binds: [bind(0, 8, { loads: [load(0, 16, 0)] })] }],
-  ["a write without a swap file", { writes: [{ frame: 0, block: 0, name: new Uint8Array(32) }] }],
+  ["a write without a swap file", { writes: [{ frame: 0, block: 0, name: Buffer.alloc(32) }] }],
 ])("a plan with %s is refused", async (_, fields) => {
   await bench.run({ saves: [save(0, 16, 0), save(16, 6, 1)] });
   await expect(bench.run(fields)).rejects.toMatchObject({ code: "EPROTO" });
