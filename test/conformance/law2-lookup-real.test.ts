@@ -23,7 +23,7 @@ test.skipIf(skip)(
       {
         seed: SEED,
         source: text.repeat(8),
-        count: 10,
+        count: 6,
         stops: [" the", ".", "\n", "ing"],
         longestGiven: 150,
         longestAnswer: 40,

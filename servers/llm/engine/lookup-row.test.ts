@@ -25,8 +25,10 @@ const BURST = {
 
 /** A model whose greatest logit is always the token after the last one, of four. */
 class Counting extends HashModel {
-  override readonly verify = async (_slot: number, _start: number, tokens: readonly number[]) =>
-    tokens.map(after);
+  override readonly verify = async (_slot: number, start: number, tokens: readonly number[]) => {
+    expect(start + tokens.length).toBeLessThanOrEqual(this.info.slotTokens);
+    return tokens.map(after);
+  };
 
   override async prefill(_slot: number, _start: number, tokens: readonly number[]) {
     return after(tokens.at(-1) ?? 0);
@@ -68,6 +70,7 @@ test.each([
   // The end of the prompt was not seen before: two steps without guesses, then 5 tokens a run.
   { lookup: 4, slotTokens: 99, sampled: [1, 1, 5, 5], finish: 12 },
   { lookup: 4, slotTokens: 11, sampled: [1, 1, 5], finish: 7 },
+  { lookup: 50, slotTokens: 11, sampled: [1, 1, 5], finish: 7 },
   { lookup: 50, slotTokens: 99, sampled: [1, 1, 10], finish: 12 },
 ])(
   "with $lookup guesses in a slot of $slotTokens the tokens come as $sampled",
