@@ -14,6 +14,7 @@ let ctx = await begin();
 let answering: AbortController | undefined;
 let leaving = false;
 let heard = false;
+let reading = false;
 let usage: Usage | undefined;
 
 const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: "> " });
@@ -46,9 +47,13 @@ async function answer(message: string, again = false): Promise<void> {
   // A quarter of the window an answer: some turns fit before it is full.
   const maxTokens = Math.floor(ctx.window / 4);
   const { signal } = answering;
-  const generation = ctx.chat(message, { maxTokens, temperature: 0.3, topP: 0.9, signal });
+  const sampling = { maxTokens, temperature: 0.3, topP: 0.9 };
+  const generation = ctx.chat(message, { ...sampling, signal, onPrefill: showReading });
   try {
-    for await (const text of generation) process.stdout.write(text);
+    for await (const text of generation) {
+      showReading();
+      process.stdout.write(text);
+    }
     console.log();
     usage = (await generation).usage;
   } catch (error) {
@@ -67,6 +72,13 @@ async function afresh(message: string): Promise<void> {
   await ctx.close();
   ctx = await begin();
   await answer(message, true);
+}
+
+/** How far the reading of a long message is, on a line of its own until the answer begins. */
+function showReading(tokens = 0, of = 0): void {
+  if (!process.stdout.isTTY || (of === 0 && !reading)) return;
+  reading = of > 0;
+  process.stdout.write(reading ? `\r(reading: ${tokens} of ${of} tokens)` : "\r\u001b[K");
 }
 
 function interrupt(): void {

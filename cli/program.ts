@@ -47,6 +47,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/stats.js")).registerStats,
   },
   {
+    name: "free",
+    group: DAEMON,
+    summary: "where contexts' memory is, and who holds it",
+    load: async () => (await import("./commands/free.js")).registerFree,
+  },
+  {
     name: "doctor",
     group: DAEMON,
     summary: "check this machine and say what to do",
@@ -75,6 +81,12 @@ const COMMANDS: readonly Entry[] = [
     group: AGENTS,
     summary: "show what an agent, or the daemon, has written",
     load: async () => (await import("./commands/logs.js")).registerLogs,
+  },
+  {
+    name: "ctx",
+    group: AGENTS,
+    summary: "list, show, fork, save, restore and remove contexts",
+    load: async () => (await import("./commands/ctx.js")).registerCtx,
   },
   {
     name: "generate",

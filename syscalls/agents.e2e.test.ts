@@ -168,6 +168,20 @@ test("an interrupt stops the answer, and two end the chat", async () => {
   expect((await ended)[0]).toBe(0);
 });
 
+test("tree keeps one branch of eight a line, and closes the others", async () => {
+  await using roomy = await startTestKernel({ slots: 4, slotTokens: 1024 });
+  await using admin = await roomy.connect();
+  const agent = spawn(process.execPath, [join(ROOT, "dist/agents/tree.js"), "A", "tale."], {
+    env: { ...process.env, ...roomy.env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(agent, "exit");
+  const out = await readAll(agent.stdout);
+  expect((await ended)[0]).toBe(0);
+  expect(out.match(/^\d\. \(\d\/9, of 8\) .*$/gm)).toHaveLength(3);
+  expect(await admin.ctx.list({ all: true })).toEqual([]);
+});
+
 test("without a daemon an agent says what to do", async () => {
   const agent = spawn(process.execPath, [join(ROOT, "dist/agents/hello.js")], {
     env: { PATH: process.env.PATH, CONTIX_HOME: join(kernel.home, "nowhere") },

@@ -4,6 +4,7 @@ import { attachOrStart } from "../attach.js";
 import { collect, finish, number, placeOf, whole } from "../command.js";
 import { CliError, usage } from "../errors.js";
 import { duration, rate } from "../format.js";
+import { type PrefillLine, prefillLine } from "../prefill-line.js";
 import { interruptible, printJson, remark } from "../terminal.js";
 
 interface Options {
@@ -70,22 +71,25 @@ async function generate(
   const prompt = argument === undefined || argument === "-" ? await readStdin() : argument;
   await interruptible(async (signal) => {
     await using os = await attachOrStart(placeOf(self), "contix generate", signal);
-    const ask = { ...sampling, signal };
+    using line = prefillLine();
+    const ask = { ...sampling, signal, onPrefill: line.show };
     const generation = chat === true ? os.llm.chat(prompt, ask) : os.llm.generate(prompt, ask);
     if (json === true) return printJson(await generation);
-    await stream(generation);
+    await stream(generation, line);
     if (stats === true) remark(statsLine((await generation).usage));
   });
 }
 
-async function stream(generation: Generation): Promise<void> {
+async function stream(generation: Generation, line: PrefillLine): Promise<void> {
   let last = "\n";
   try {
     for await (const text of generation) {
+      line.clear();
       process.stdout.write(text);
       if (text !== "") last = text;
     }
   } finally {
+    line.clear();
     if (!last.endsWith("\n")) process.stdout.write("\n");
   }
 }
