@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ConfigInput, loadConfig } from "../kernel/config.js";
-import { driverBytes } from "./driver-memory.js";
+import { driverMemory } from "./driver-memory.js";
 import { servedModels } from "./served-models.js";
 
 let root: string;
@@ -47,16 +47,22 @@ describe("with the library", () => {
     await expect(models.resolve("c")).rejects.toMatchObject({ code: "EMODEL" });
   });
 
-  it("a driver takes its weights, the KV of its slots and itself", async () => {
+  it("a driver takes its weights, the KV of its slots pages and itself", async () => {
     const { tinyModel } = await import("../servers/llm/models/tiny.js");
     const dir = await tinyModel(root);
-    const base = await driverBytes(dir, { slots: 1, slotTokens: 1000 });
-    const double = await driverBytes(dir, { slots: 2, slotTokens: 1000 });
+    const room = { slots: 1, slotTokens: 1000, pageMemory: "0", memoryBudget: "8GiB" };
+    const bytes = async (more: Partial<typeof room>) =>
+      (await driverMemory(dir, { ...room, ...more })).memory;
     // Two layers of keys and values: 2 heads of 32 values of 4 bytes.
-    expect(double - base).toBe(1000 * 2 * 2 * 2 * 32 * 4);
-    const whole = await driverBytes(dir, { slots: 1, slotTokens: 4096 });
-    expect(await driverBytes(dir, { slots: 1, slotTokens: 100_000 })).toBe(whole);
+    expect((await bytes({ slots: 2 })) - (await bytes({}))).toBe(1000 * 2 * 2 * 2 * 32 * 4);
+    const whole = await bytes({ slotTokens: 4096 });
+    expect(await bytes({ slotTokens: 100_000 })).toBe(whole);
+    expect((await bytes({ pageMemory: "3k" })) - (await bytes({}))).toBe(3072);
+    // Pages never make the driver too large for the budget.
+    expect(await bytes({ pageMemory: "1GiB", memoryBudget: "300MiB" })).toBe(300 << 20);
+    const small = { ...room, pageMemory: "1GiB", memoryBudget: "1MiB" };
+    expect((await driverMemory(dir, small)).pageMemory).toBe(0);
     writeFileSync(join(dir, "weights.bin"), Buffer.alloc(10 << 20));
-    expect(await driverBytes(dir, { slots: 1, slotTokens: 4096 })).toBeGreaterThan(whole);
+    expect(await bytes({ slotTokens: 4096 })).toBeGreaterThan(whole);
   });
 });

@@ -7,12 +7,12 @@ import { fileURLToPath } from "node:url";
 import { type Config, DEFAULT_MODEL } from "../kernel/config.js";
 import type { DriverSpec, ModelFacts, ModelLibrary } from "../kernel/engines/library.js";
 import { ContixError, isErrno } from "../proto/errno.js";
-import { driverBytes } from "./driver-memory.js";
+import { driverMemory } from "./driver-memory.js";
 
 /** The model of the fake driver: there is always one, and it needs no library. */
 export const FAKE = "fake";
-/** What the fake driver takes. */
-const FAKE_BYTES = 64 << 20;
+/** What the fake driver takes; of that, its pages, which are small. */
+const FAKE_BYTES = { memory: 64 << 20, pageMemory: 16 << 20 };
 
 /** What the program prepare.ts says, as one line of JSON. */
 export type Prepared =
@@ -74,7 +74,7 @@ function libraryModels(config: Config): ServedModels {
     async prepare(name) {
       if (name === FAKE) return fakeDriver(name);
       const model = await compile(name, config);
-      return { command: driver("main.js"), model, memory: await driverBytes(model, config) };
+      return { command: driver("main.js"), model, ...(await driverMemory(model, config)) };
     },
     serving() {
       compile = compileApart;
@@ -96,7 +96,7 @@ function fakeFacts(name: string): ModelFacts {
 }
 
 function fakeDriver(name: string): DriverSpec {
-  return { command: driver("fake/main.js"), model: name, memory: FAKE_BYTES };
+  return { command: driver("fake/main.js"), model: name, ...FAKE_BYTES };
 }
 
 function driver(entry: string): string[] {

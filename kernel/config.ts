@@ -10,7 +10,8 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { ContixError } from "../proto/errno.js";
 import { LOG_LEVELS } from "./log.js";
-import { DURATION, MEMORY } from "./units.js";
+import { EVICTION_NAMES } from "./mm/eviction/policies.js";
+import { DURATION, MEMORY, SIZE } from "./units.js";
 
 /** What is served when nobody says otherwise. */
 export const DEFAULT_MODEL = "smollm2-135m-instruct";
@@ -65,6 +66,17 @@ export const ConfigSchema = z.strictObject({
     .string()
     .regex(MEMORY, "a size such as 6GiB, or a share such as 80%")
     .default("80%"),
+  /** Of that, for each driver: pages of contexts that are in no slot; 0: none. */
+  pageMemory: z.coerce
+    .string()
+    .regex(MEMORY, "a size such as 1GiB, or a share such as 20%; 0: none")
+    .default("1GiB"),
+  /** The swap file of each model, in the home: pages survive there; 0: none. */
+  swap: z.coerce.string().regex(SIZE, "a size such as 4GiB; 0: none").default("0"),
+  /** Which pages go when there is no room. */
+  eviction: z.enum(EVICTION_NAMES).default("lru"),
+  /** Tokens that a lone row guesses ahead, where that can not change an answer; 0: none. */
+  speculate: z.int().min(0).max(16).default(0),
   /** How weights are stored and computed; auto: what was measured to be best here. */
   recipe: z.enum(["auto", "int8", "q8", "fp32"]).default("auto"),
   /** How keys and values are stored. int8 takes a quarter of the memory. */
@@ -114,6 +126,10 @@ const ENVIRONMENT: Partial<Record<ConfigKey, string>> = {
   preload: "CONTIX_PRELOAD",
   modelIdle: "CONTIX_MODEL_IDLE",
   memoryBudget: "CONTIX_MEMORY_BUDGET",
+  pageMemory: "CONTIX_PAGE_MEMORY",
+  swap: "CONTIX_SWAP",
+  eviction: "CONTIX_EVICTION",
+  speculate: "CONTIX_SPECULATE",
   driver: "CONTIX_DRIVER",
   driverOptions: "CONTIX_DRIVER_OPTIONS",
   slots: "CONTIX_SLOTS",
@@ -133,6 +149,7 @@ const NUMBERS: ReadonlySet<string> = new Set<ConfigKey>([
   "slotTokens",
   "threads",
   "quantum",
+  "speculate",
   "queueLimit",
   "detachGraceMs",
   "drainMs",

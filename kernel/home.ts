@@ -74,7 +74,7 @@ export async function openHome(path: string, random: Randomness): Promise<Home> 
 /** What a home may hold before it is closed to others. */
 const OURS = new Set([
   ...["admin.token", "config.yaml", "admin.token.new", "contixd.json", "contixd.json.new"],
-  ...["contixd.sock", "logs", "models", "lost+found"],
+  ...["contixd.sock", "logs", "models", "swap", "lost+found"],
 ]);
 
 /** Makes the home, or closes an open one to others: but never a directory that is somebody else's. */

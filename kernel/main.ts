@@ -1,5 +1,4 @@
 /** The boot of the kernel: one line a step, in this order. */
-import { totalmem } from "node:os";
 import { ContixError } from "../proto/errno.js";
 import { tokenHash } from "./cap/tokens.js";
 import { systemClock, systemRandomness } from "./clock.js";
@@ -8,11 +7,13 @@ import { Authenticator } from "./doors/authenticate.js";
 import { type GrpcDoor, makeDirectory, openGrpcDoor } from "./doors/grpc.js";
 import { Engines } from "./engines/engines.js";
 import type { ModelLibrary } from "./engines/library.js";
+import { makeSwapDirectory, removeSwapDirectory } from "./engines/page-room.js";
 import { type Home, openHome } from "./home.js";
 import { Mailboxes } from "./ipc/mailboxes.js";
 import { memoryJournal } from "./journal/journal.js";
 import { type Kernel, VERSION } from "./kernel.js";
 import { openLog } from "./log.js";
+import { machineMemory } from "./machine.js";
 import { ContextLife } from "./mm/context-life.js";
 import { Quotas } from "./mm/quota.js";
 import { Accounts } from "./proc/accounts.js";
@@ -33,6 +34,7 @@ const AGENT_GRACE_US = 1_000_000;
 export async function boot(config: Config, library: ModelLibrary): Promise<Daemon> {
   const log = openLog(config.logLevel); // the log
   const home = await openHome(config.home, systemRandomness); // the home, for us alone
+  makeSwapDirectory(config); // where pages survive a driver
   const kernel = assemble(config, log, library); // state, policy, books
   const { engines } = kernel;
   try {
@@ -92,13 +94,6 @@ function assemble(config: Config, log: Kernel["log"], library: ModelLibrary): Ke
   return kernel;
 }
 
-/** Bytes of memory that there are for us: the machine's, or the container's. */
-function machineMemory(): number {
-  // No limit is 0 or beyond what there is.
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-}
-
 /** A broken invariant: better no kernel than one that schedules wrongly. */
 function broken(log: Kernel["log"], error: unknown): void {
   log.error({ err: error }, "the kernel's loop broke");
@@ -125,6 +120,7 @@ async function shutdown(kernel: Kernel, home: Home, door: GrpcDoor): Promise<voi
   trap.endAll(new ContixError("ESHUTDOWN", "the kernel is shutting down"));
   await procs.endAll(AGENT_GRACE_US);
   await engines.close();
+  removeSwapDirectory(config);
   await door.close();
   home.release();
   log.info({}, "stopped");

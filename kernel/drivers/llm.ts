@@ -91,6 +91,11 @@ export class LlmDriver implements PlanRunner {
     return this.#failed;
   }
 
+  /** A driver may find less room for its swap file than the one before it. */
+  get room(): Ready | undefined {
+    return this.#ready;
+  }
+
   /** Starts it, unless it runs; resolves when it is ready. Rejects with EIO when it can not be started. */
   start(): Promise<Ready> {
     if (this.#failed) return Promise.reject(this.#failed);

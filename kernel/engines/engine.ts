@@ -9,7 +9,10 @@ import type { Clock } from "../clock.js";
 import type { Config } from "../config.js";
 import type { LlmDriver } from "../drivers/llm.js";
 import type { Journal } from "../journal/journal.js";
+import { evictionPolicy } from "../mm/eviction/policies.js";
+import { PageCosts } from "../mm/page-costs.js";
 import { Placer } from "../mm/place.js";
+import { PagePool } from "../mm/pool.js";
 import { Loop } from "../sched/loop.js";
 import type { Policy } from "../sched/policy.js";
 import { priority } from "../sched/priority.js";
@@ -46,10 +49,19 @@ export function makeEngine(
   const { slots, chunkTokens } = ready;
   const { quantum, interTokenMs } = config;
   const interTokenUs = interTokenMs * 1000;
-  const placer = new Placer(journal.state, { slotCount: slots, chunkTokens, interTokenUs });
+  const pool = poolOf(ready, config);
+  const placer = new Placer(journal.state, { slotCount: slots, chunkTokens, interTokenUs, pool });
   const sched = new Scheduler({ policy: policyOf(config), slots, quantum, reviewUs: AGING_US });
   const loop = new Loop(sched, placer, driver, journal, clock);
   return { model, ready, driver, sched, placer, loop };
+}
+
+/** The books of the driver's frames and blocks. */
+function poolOf({ engineDigest, pageBytes, frames, blocks }: Ready, { eviction }: Config) {
+  return new PagePool({
+    ...{ engineDigest, pageBytes, frames, blocks, costs: new PageCosts(pageBytes) },
+    eviction: (ports) => evictionPolicy(eviction, ports),
+  });
 }
 
 function policyOf({ policy, quantum }: Config): Policy {

@@ -36,7 +36,7 @@ function models(memoryBudget = 100, body = READY) {
       prepare: async (name) => {
         prepared.push(name);
         if (broken.error) throw broken.error;
-        return { command: scriptedCommand(body), model: name, memory: 4 };
+        return { command: scriptedCommand(body), model: name, memory: 4, pageMemory: 1 };
       },
     },
   });

@@ -20,8 +20,10 @@ export interface DriverSpec {
   readonly command: readonly string[];
   /** Open.model: the compiled model's directory, or what else the driver takes. */
   readonly model: string;
-  /** Bytes that the driver takes: weights, KV of every slot, itself. */
+  /** Bytes that the driver takes: weights, KV of every slot, pages, itself. */
   readonly memory: number;
+  /** Bytes of that for pages outside the slots. */
+  readonly pageMemory: number;
 }
 
 export interface ModelLibrary {

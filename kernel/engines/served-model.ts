@@ -6,7 +6,6 @@
  */
 
 import { ContixError } from "../../proto/errno.js";
-import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
 import type { Call } from "../call.js";
 import type { Clock } from "../clock.js";
 import type { Config } from "../config.js";
@@ -16,6 +15,7 @@ import type { Log } from "../log.js";
 import { Admission } from "../sched/admission.js";
 import { type Engine, makeEngine } from "./engine.js";
 import type { DriverSpec, ModelLibrary } from "./library.js";
+import { pageRoom } from "./page-room.js";
 
 export interface ServedModelParts {
   readonly config: Config;
@@ -174,10 +174,11 @@ export class ServedModel {
     }
   }
 
-  #makeDriver({ command, model }: DriverSpec): LlmDriver {
+  #makeDriver({ command, model, pageMemory }: DriverSpec): LlmDriver {
     const { config, clock, log, onState } = this.#parts;
-    const { slots, slotTokens, threads, driverOptions } = config;
-    const open = { model, slots, slotTokens, threads, options: driverOptions, ...PLAIN_DRIVER };
+    const { slots, slotTokens, threads, driverOptions, speculate: lookup } = config;
+    const pages = pageRoom(config, this.name, pageMemory);
+    const open = { model, slots, slotTokens, threads, options: driverOptions, lookup, ...pages };
     const limits = { ...RESTARTS, hangUs: HANG_US, openUs: OPEN_US };
     const driver = new LlmDriver({ model: this.name, command, open, ...limits }, clock, log);
     driver.onState = () => onState(this);

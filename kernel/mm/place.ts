@@ -231,6 +231,13 @@ export class Placer {
     this.#stale = true;
   }
 
+  /** The driver has this room for pages: if it is another than before, none is kept any more. */
+  fit({ frames, blocks }: { readonly frames: number; readonly blocks: number }): void {
+    if (frames === this.pool.frames.count && blocks === this.pool.blocks.count) return;
+    this.pool.lost();
+    this.pool.refit(frames, blocks);
+  }
+
   #same(bursts: readonly Burst[]): boolean {
     return (
       bursts.length === this.#byBurst.size + this.#held.size &&

@@ -22,6 +22,8 @@ export type RunResult =
 export interface PlanRunner {
   /** Set once the driver is given up: what every burst then fails with. */
   readonly failure: Error | undefined;
+  /** The room for pages that the driver has now. Undefined: as it always had. */
+  readonly room?: { readonly frames: number; readonly blocks: number } | undefined;
   /** Resolves when plans can be run, or when that will never be again. */
   up(): Promise<void>;
   /** Puts `plan` in force, unless it is already; resolves when there is something to do. */
@@ -78,6 +80,7 @@ export class Loop {
   async #run(): Promise<void> {
     while (!this.#stopped) {
       await this.driver.up();
+      if (this.driver.room) this.mm.fit(this.driver.room);
       const bursts = this.sched.step(this.clock.now());
       const plan = this.mm.place(bursts, this.clock.now());
       const result = await this.driver.run(plan);

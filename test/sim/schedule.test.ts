@@ -5,142 +5,25 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { memoryJournal } from "../../kernel/journal/journal.js";
-import { Placer } from "../../kernel/mm/place.js";
-import type { Burst, BurstEnd, BurstSpec } from "../../kernel/sched/burst.js";
-import { Loop } from "../../kernel/sched/loop.js";
+import type { Burst } from "../../kernel/sched/burst.js";
 import type { Policy } from "../../kernel/sched/policy.js";
 import { priority } from "../../kernel/sched/priority.js";
 import { roundRobin } from "../../kernel/sched/rr.js";
-import { Scheduler } from "../../kernel/sched/scheduler.js";
-import type { SamplingParams } from "../../servers/llm/sampling/params.js";
 import { Sampler } from "../../servers/llm/sampling/sampler.js";
-import { EOS, HashModel, InProcessDriver, VOCAB } from "../support/in-process-driver.js";
+import { EOS, HashModel, VOCAB } from "../support/in-process-driver.js";
+import { Machine, samplingOf, type Turn, WINDOW } from "./machine.js";
 
-const WINDOW = 192;
-/** What the clock moves when it is looked at, and how often that may be before all is done. */
-const TICK = 100;
-const LONGEST = 50_000;
 const RUNS = Number(process.env.CONTIX_SIM_RUNS ?? 60);
 /** Without it a failure comes sooner and its example is larger. */
 const SHRINK = process.env.CONTIX_SIM_SHRINK !== "0";
 /** A schedule that hangs is a failure: far beyond what so many take. */
 const LIMIT_MS = 60_000 + RUNS * 500;
 
-interface Turn {
-  readonly given: readonly number[];
-  readonly maxTokens: number;
-  readonly seed: bigint;
-  readonly temperature: number;
-}
 interface Conversation {
   readonly turns: readonly Turn[];
   readonly nice: number;
 }
 type Disturbance = { readonly after: number; readonly kind: "crash" | "cancel" | "pause" };
-
-function samplingOf({ temperature, seed }: Turn): SamplingParams {
-  return {
-    temperature,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repetitionPenalty: 1.1,
-    presencePenalty: 0.2,
-    seed,
-  };
-}
-
-/** A machine of the kernel's parts around one driver, on a clock that counts outcomes. */
-class Machine implements AsyncDisposable {
-  readonly journal = memoryJournal();
-  readonly driver: InProcessDriver;
-  readonly sched: Scheduler;
-  readonly placer: Placer;
-  readonly loop: Loop;
-  /** Rejects when the executor refuses a plan or the loop breaks: nothing would end after that. */
-  readonly failed: Promise<never>;
-  now = 0;
-  #cids = 0n;
-
-  constructor(slots: number, policy: Policy, quantum: number) {
-    let fail = (_error: unknown): void => {};
-    this.failed = new Promise((_, reject) => {
-      fail = reject;
-    });
-    this.failed.catch(() => {});
-    this.driver = new InProcessDriver(() => new HashModel(slots, WINDOW), fail);
-    this.sched = new Scheduler({ policy, slots, quantum, reviewUs: 1000 });
-    this.placer = new Placer(this.journal.state, { slotCount: slots, chunkTokens: 16 });
-    const clock = { now: () => this.#tick(), wall: () => 0, after: () => () => {} };
-    this.loop = new Loop(this.sched, this.placer, this.driver, this.journal, clock);
-    this.loop.start(fail);
-  }
-
-  #tick(): number {
-    this.now += TICK;
-    if (this.now > LONGEST * TICK) throw new Error("a schedule without end");
-    return this.now;
-  }
-
-  openContext(): bigint {
-    const cid = ++this.#cids;
-    const belongs = { model: "hash", engine: "hash" };
-    this.journal.append({ type: "ctx.created", cid, owner: 1n, handle: 0, ...belongs });
-    return cid;
-  }
-
-  /** Runs one turn to its end; `onBurst` gets the burst, to disturb it. */
-  turn(cid: bigint, turn: Turn, nice: number, onBurst: (burst: Burst) => void): Promise<BurstEnd> {
-    this.journal.append({ type: "ctx.given", cid, tokens: turn.given, tail: "text" });
-    const context = this.journal.state.contexts.get(cid);
-    const genStart = context?.tokens.length ?? 0;
-    const spec: BurstSpec = {
-      pid: 1n,
-      cid,
-      genStart,
-      maxTokens: Math.min(turn.maxTokens, WINDOW - genStart),
-      sampling: samplingOf(turn),
-      stop: [],
-      ignoreEos: false,
-    };
-    const over = new Promise<BurstEnd>((resolve) => {
-      const progress = (): void => this.invariants();
-      const burst = this.sched.enqueue(spec, { progress, end: resolve }, nice, this.now, this.now);
-      onBurst(burst);
-    });
-    return Promise.race([over, this.failed]);
-  }
-
-  /** Takes a burst out, as a cancelled call does. */
-  cancel(burst: Burst): void {
-    this.placer.release(burst);
-    this.sched.remove(burst, this.now);
-  }
-
-  invariants(): void {
-    const owners = this.placer.table.slots.flatMap((slot) =>
-      slot.cid === undefined ? [] : [slot.cid],
-    );
-    expect(new Set(owners).size).toBe(owners.length);
-    for (const slot of this.placer.table.slots) {
-      if (slot.binding !== 0n) expect(slot.cid).toBeDefined();
-      const context =
-        slot.cid === undefined ? undefined : this.journal.state.contexts.get(slot.cid);
-      if (slot.cid !== undefined)
-        expect(slot.resident).toBeLessThanOrEqual(context?.tokens.length ?? 0);
-    }
-  }
-
-  tokens(cid: bigint): readonly number[] {
-    return [...(this.journal.state.contexts.get(cid)?.tokens ?? [])];
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.loop.stop();
-    this.driver.stop();
-  }
-}
 
 /**
  * The tokens of a conversation by the rules: a given run of two or more enters by

@@ -1,0 +1,49 @@
+/**
+ * The room that a driver is given for pages: RAM, and a swap file in the home. A swap file
+ * is worth nothing to the next daemon, which knows none of its pages, so each begins
+ * without one, and takes its own away in the end.
+ */
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ContixError } from "../../proto/errno.js";
+import type { Open } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { Config } from "../config.js";
+import { memoryBytes } from "../units.js";
+
+type Room = Pick<Config, "home" | "swap">;
+
+/** What a model's driver is told of it. `pageMemory` in bytes. */
+export function pageRoom(
+  { home, swap }: Room,
+  model: string,
+  pageMemory: number,
+): Pick<Open, "pageMemory" | "swap" | "swapSize"> {
+  const size = BigInt(memoryBytes(swap, 0));
+  const file = `${model.replace(/[^\w.@-]/g, "_")}.swap`;
+  return {
+    pageMemory: BigInt(pageMemory),
+    swap: size === 0n ? "" : join(home, "swap", file),
+    swapSize: size,
+  };
+}
+
+/** Makes an empty directory for swap files, when they are wanted. EIO. */
+export function makeSwapDirectory({ home, swap }: Room): void {
+  const directory = join(home, "swap");
+  try {
+    rmSync(directory, { recursive: true, force: true });
+    if (memoryBytes(swap, 0) > 0) mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    const what = `cannot make ${directory} anew: ${(error as Error).message}`;
+    throw new ContixError("EIO", `${what}; repair that, or set swap to 0`);
+  }
+}
+
+/** Takes the swap files away. That it can not is no reason for an end in disorder. */
+export function removeSwapDirectory({ home }: Room): void {
+  try {
+    rmSync(join(home, "swap"), { recursive: true, force: true });
+  } catch {
+    // The next daemon says why.
+  }
+}
