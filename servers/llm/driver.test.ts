@@ -227,6 +227,25 @@ test("a message out of turn is a fault", async () => {
   expect(await exited).toBe(1);
 });
 
+test("an error that nothing caught is a fault of the process", async () => {
+  const main = fileURLToPath(new URL("../../dist/servers/llm/fake/main.js", import.meta.url));
+  const stray = "process.on('SIGUSR2', () => { Promise.reject(new Error('stray')); });";
+  const child = spawn(process.execPath, ["--import", `data:text/javascript,${stray}`, main], {
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
+  });
+  try {
+    const kernel = new Kernel(child.stdio[3] as Duplex);
+    kernel.open({ slots: 1, slotTokens: 64 });
+    await kernel.next("ready");
+    const exit = once(child, "exit");
+    child.kill("SIGUSR2");
+    expect(await kernel.next("fault")).toEqual({ message: "stray" });
+    expect(await exit).toEqual([1, null]);
+  } finally {
+    child.kill("SIGKILL");
+  }
+});
+
 test("the process serves the tiny model, and ends with its kernel's connection", async () => {
   const home = await mkdtemp(join(tmpdir(), "contix-driver-"));
   const main = fileURLToPath(new URL("../../dist/servers/llm/main.js", import.meta.url));

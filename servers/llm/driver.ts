@@ -44,7 +44,9 @@ export function runDriver(options: DriverOptions): void {
   // Ctrl-C in a terminal reaches the whole process group. The kernel drains then, and
   // needs us for it; we end with its connection.
   process.on("SIGINT", () => {});
-  new Driver(options, options.stream ?? new Socket({ fd: KERNEL_FD }));
+  const driver = new Driver(options, options.stream ?? new Socket({ fd: KERNEL_FD }));
+  // A process of its own says to its kernel, too, what nothing has caught.
+  if (options.stream === undefined) process.on("uncaughtException", (e) => driver.broke(e));
 }
 
 /** An engine, and the swap file beside it. */
@@ -134,10 +136,20 @@ class Driver {
     this.#kernel.send({ msg: { $case: "text", value: reply } });
   }
 
+  /** An error that nothing caught: whatever it broke, we go no further. */
+  broke(error: unknown): void {
+    if (this.#ending) {
+      console.error("driver: at its end:", error);
+      process.exit(1);
+    }
+    this.#fault(error);
+  }
+
   /** Tells the kernel why we can not go on. */
   #fault(error: unknown): void {
     if (this.#ending) return;
-    console.error("driver:", error);
+    // What has a code says in its message what is wrong; of anything else the place helps.
+    console.error("driver:", error instanceof ContixError ? error.message : error);
     this.#kernel.send({ msg: { $case: "fault", value: { message: message(error) } } });
     void this.#end(1);
   }
