@@ -116,7 +116,7 @@ async function answers(
  * A model that notes hashes of the bits of the last logits of each slot. Tokens may be the
  * same by luck where logits differ a little; these are not.
  */
-class Witness implements Model {
+export class Witness implements Model {
   readonly info: ModelInfo;
   readonly pages: Pages;
   readonly verify: Model["verify"];

@@ -1,6 +1,12 @@
 /** Plans for tests, of which only what matters is said. */
 
-import type { Bind, Burst, PageDone, Plan } from "../../../../proto/gen/contix/driver/v1/llm.js";
+import type {
+  Bind,
+  Burst,
+  PageDone,
+  Plan,
+  RowOutcome,
+} from "../../../../proto/gen/contix/driver/v1/llm.js";
 import { Executor, type ExecutorPorts } from "../executor.js";
 import { letters } from "./hash-model.js";
 
@@ -36,13 +42,17 @@ export class Bench {
   #heard: () => void = () => {};
   #done = 0n;
 
-  constructor(ports: Pick<ExecutorPorts, "model" | "swap">) {
+  /** `hear` hears of each row, when its step is over. */
+  constructor(ports: Pick<ExecutorPorts, "model" | "swap">, hear?: (row: RowOutcome) => void) {
     this.#executor = new Executor({
       ...ports,
       detokenizer: letters,
       nowUs: () => 0,
       report: ({ plan, last, rows }) => {
-        for (const row of rows) this.sampled.push(...row.sampled);
+        for (const row of rows) {
+          this.sampled.push(...row.sampled);
+          hear?.(row);
+        }
         if (last) this.#done = plan;
         this.#heard();
       },
