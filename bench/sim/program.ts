@@ -1,0 +1,153 @@
+/** The command line of the simulator. */
+import { writeFileSync } from "node:fs";
+import { SingleBar } from "cli-progress";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { z } from "zod";
+import { interruptible } from "../../cli/terminal.js";
+import { EVICTION_NAMES } from "../../kernel/mm/eviction/policies.js";
+import { MEMORY, memoryBytes } from "../../kernel/units.js";
+import { bookkeepingTable } from "./bookkeeping.js";
+import { type Comparison, compare } from "./compare.js";
+import { plot } from "./plot.js";
+import { PAGE_BYTES } from "./replay.js";
+import { comparisonTable } from "./report.js";
+import { Steps } from "./steps.js";
+import { makeWorkload, TRACE_NAMES } from "./workloads.js";
+
+const EXAMPLES = `
+Examples:
+  npm run sim                                    a synthetic workload, all policies, four sizes of memory
+  npm run sim -- --agents 500 --seed 7 --plot sim.svg --json sim.json
+  npm run sim -- --traces DIR                    the public traces in that directory (docs name their sources)
+  npm run sim -- --traces DIR --trace claude --every 4 --memory 1GiB --policy agent,lru
+  npm run sim -- --frames 500,1000 --blocks 4000 with a swap file of 4,000 pages
+  npm run sim -- --bookkeeping                   what a policy's page operation costs; on an idle machine
+
+Pages hit are pages of prompts that need not be computed. The optimum is Belady's MIN on the same string
+of accesses: no policy can hit more. Exit codes: 0 fine, 1 failed, 2 wrong arguments, 130 interrupted.`;
+
+const Options = z.object({
+  traces: z.string().optional(),
+  trace: z.array(z.string()),
+  policy: z.array(z.enum(EVICTION_NAMES)),
+  seed: z.number(),
+  frames: z.array(z.number()).optional(),
+  memory: z.number().optional(),
+  blocks: z.number(),
+  scale: z.number().optional(),
+  every: z.number(),
+  agents: z.number(),
+  json: z.string().optional(),
+  plot: z.string().optional(),
+  bookkeeping: z.boolean().default(false),
+});
+type Options = z.infer<typeof Options>;
+
+export function program(): Command {
+  return new Command("sim")
+    .description("eviction policies on a virtual clock, beside the optimum")
+    .option("--traces <dir>", "where the public traces lie (default: a synthetic workload)")
+    .addOption(
+      new Option("--trace <list>", "which").default(TRACE_NAMES).argParser(some(TRACE_NAMES)),
+    )
+    .addOption(
+      new Option("--policy <list>", "which")
+        .default(EVICTION_NAMES)
+        .argParser(some(EVICTION_NAMES)),
+    )
+    .addOption(new Option("--seed <n>", "of all that is made up").default(1).argParser(atLeast(0)))
+    .option(
+      "--frames <list>",
+      "pages of RAM (default: ¼, ½, 1 and 2 times what is of use at once)",
+      list,
+    )
+    .addOption(
+      new Option("--memory <size>", "RAM for pages, as 1GiB").argParser(size).conflicts("frames"),
+    )
+    .addOption(new Option("--blocks <n>", "pages of swap").default(0).argParser(atLeast(0)))
+    .option(
+      "--scale <n>",
+      "tokens of a trace for one token here (default: the trace's)",
+      atLeast(1),
+    )
+    .addOption(new Option("--every <n>", "only each n-th session").default(1).argParser(atLeast(1)))
+    .addOption(
+      new Option("--agents <n>", "of the synthetic workload").default(150).argParser(atLeast(1)),
+    )
+    .option("--json <file>", "keep the figures as JSON")
+    .option("--plot <file>", "keep a picture of them as SVG")
+    .option("--bookkeeping", "time the policies' page operations instead")
+    .addHelpText("after", EXAMPLES)
+    .exitOverride()
+    .action(async (raw) => {
+      const options = Options.parse(raw);
+      if (options.bookkeeping) process.stdout.write(`${bookkeepingTable(options.policy)}\n`);
+      else await interruptible((signal) => simulate(options, signal));
+    });
+}
+
+async function simulate(options: Options, signal: AbortSignal): Promise<void> {
+  const bar = progress();
+  const steps = new Steps(signal, (done) => bar?.update(done));
+  const { memory } = options;
+  const frames = memory === undefined ? options.frames : [Math.floor(memory / PAGE_BYTES)];
+  const comparisons: Comparison[] = [];
+  try {
+    for (const name of options.traces === undefined ? ["synthetic"] : options.trace) {
+      const workload = makeWorkload(name, options);
+      const settings = { policies: options.policy, frames, blocks: options.blocks };
+      comparisons.push(
+        await compare(workload, settings, steps, (what) => bar?.update(0, { what })),
+      );
+    }
+  } finally {
+    bar?.stop();
+  }
+  process.stdout.write(`${comparisons.map(comparisonTable).join("\n\n")}\n`);
+  const { seed, json, plot: picture } = options;
+  if (json !== undefined)
+    writeFileSync(json, `${JSON.stringify({ seed, comparisons }, null, 1)}\n`);
+  if (picture !== undefined) writeFileSync(picture, plot(comparisons));
+}
+
+/** On a terminal only: a pipe gets the result and nothing else. */
+function progress(): SingleBar | undefined {
+  if (!process.stderr.isTTY) return undefined;
+  const bar = new SingleBar({
+    format: "{bar} {percentage} % {what}",
+    stream: process.stderr,
+    clearOnComplete: true,
+    hideCursor: true,
+  });
+  bar.start(1, 0, { what: "" });
+  return bar;
+}
+
+function atLeast(min: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && Number.isSafeInteger(value)) return value;
+    throw new InvalidArgumentError(`Expected a whole number of at least ${min}.`);
+  };
+}
+
+function list(text: string): number[] {
+  return text.split(",").map(atLeast(1));
+}
+
+function size(text: string): number {
+  const bytes = MEMORY.test(text) && !text.includes("%") ? memoryBytes(text, 0) : 0;
+  if (bytes >= PAGE_BYTES) return bytes;
+  throw new InvalidArgumentError(
+    `Expected a size such as 512MiB, of at least ${PAGE_BYTES} bytes.`,
+  );
+}
+
+/** Names out of those that there are. */
+function some(known: readonly string[]): (text: string) => string[] {
+  return (text) => {
+    const names = text.split(",");
+    if (names.every((name) => known.includes(name))) return names;
+    throw new InvalidArgumentError(`Expected some of ${known.join(", ")}.`);
+  };
+}
