@@ -4,6 +4,20 @@ const ENGINES = "kernel/engines";
 /** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string])[]} */
 const ROWS = [
   [
+    "scheduler: a step of several tokens misses the end of a quantum",
+    "kernel/sched/scheduler.ts",
+    "burst.quantumUsed % this.#options.quantum < length",
+    "burst.quantumUsed % this.#options.quantum === 0",
+    "kernel/sched/scheduler.test.ts",
+  ],
+  [
+    "driver: what nothing caught is not said",
+    "servers/llm/driver.ts",
+    "if (options.stream === undefined) process",
+    "if (false) process",
+    "servers/llm/driver.test.ts",
+  ],
+  [
     "budget: any tenant goes first",
     `${ENGINES}/budget.ts`,
     ".sort((a, b) => a.lastUsed - b.lastUsed)",
