@@ -33,7 +33,7 @@ export interface ContextStat {
   readonly from: Cid | null;
   /** An append or a generation is under way. */
   readonly busy: boolean;
-  /** Full pages of 16 tokens, and where their KV is kept outside the slots. */
+  /** Full pages of 16 tokens; pages kept in RAM outside the slots, and in the swap file only. */
   readonly pages: number;
   readonly pagesInMemory: number;
   readonly pagesSwapped: number;

@@ -83,10 +83,9 @@ export interface Memory {
     /** Tokens computed since the daemon's start, and those of them computed again. */
     readonly tokensEntered: number;
     readonly tokensRecomputed: number;
-    /** Pages looked for when contexts came to a slot, and where they were. */
+    /** Full pages that contexts needed when they came to a slot, and those that were kept. */
     readonly pagesAsked: number;
-    readonly pagesInMemory: number;
-    readonly pagesSwapped: number;
+    readonly pagesFound: number;
   }[];
   /** Those with most tokens first. */
   readonly holders: readonly {
@@ -158,8 +157,7 @@ export class Sys {
         tokensEntered: Number(model.tokensEntered),
         tokensRecomputed: Number(model.tokensRecomputed),
         pagesAsked: Number(model.pagesAsked),
-        pagesInMemory: Number(model.pagesInMemory),
-        pagesSwapped: Number(model.pagesSwapped),
+        pagesFound: Number(model.pagesFound),
       })),
       holders: wire.holders.map((holder) => ({
         ...holder,

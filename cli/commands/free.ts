@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Memory, Tier } from "../../syscalls/index.js";
+import type { Memory } from "../../syscalls/index.js";
 import { attach } from "../attach.js";
 import { type Colours, out } from "../colour.js";
 import { finish, placeOf, whole } from "../command.js";
@@ -45,37 +45,31 @@ export function tiersTable({ models }: Pick<Memory, "models">, colours: Colours)
     { title: "OF", right: true },
     { title: "BYTES", right: true },
     { title: "OF", right: true },
-    { title: "FOUND", right: true },
   ];
-  const rows = models.flatMap((model) =>
-    model.tiers.map((tier) => [
-      model.model,
+  const rows = models.flatMap(({ model, tiers }) =>
+    tiers.map((tier) => [
+      model,
       tier.name,
       count(tier.used),
       count(tier.places),
       tier.bytes === 0 ? "-" : bytes(tier.bytesUsed),
       tier.bytes === 0 ? "-" : bytes(tier.bytes),
-      found(model, tier),
     ]),
   );
   return table(columns, rows, colours.bold);
 }
 
-/** Of the pages that were looked for, the share that a tier had. */
-function found(model: Memory["models"][number], { name }: Tier): string {
-  if (name === "slots" || model.pagesAsked === 0) return "-";
-  const pages = name === "memory" ? model.pagesInMemory : model.pagesSwapped;
-  return percent(pages, model.pagesAsked);
-}
-
 /** What the models have computed, and of it what they had computed before. */
 export function rebuiltLines({ models, ...memory }: Omit<Memory, "holders">): string[] {
-  const lines = models.map(
-    ({ model, contexts, contextTokens, tokensEntered, tokensRecomputed }) => {
-      const again = tokensEntered === 0 ? "" : ` (${percent(tokensRecomputed, tokensEntered)})`;
-      return `${model}: ${count(contexts)} contexts of ${count(contextTokens)} tokens; ${count(tokensEntered)} tokens computed, ${count(tokensRecomputed)} of them again${again}`;
-    },
-  );
+  const lines = models.flatMap((model) => {
+    const { tokensEntered, tokensRecomputed, pagesAsked, pagesFound } = model;
+    const contexts = `${count(model.contexts)} contexts, ${count(model.contextTokens)} tokens`;
+    return [
+      `${model.model}: ${contexts}`,
+      `  pages found when needed: ${share(pagesFound, pagesAsked)}`,
+      `  tokens computed again: ${share(tokensRecomputed, tokensEntered)}`,
+    ];
+  });
   const { memoryBudget, memoryUsed } = memory;
   return [...lines, `drivers: ${bytes(memoryUsed)} of ${bytes(memoryBudget)}`];
 }
@@ -104,6 +98,8 @@ export function holdersTable({ holders }: Pick<Memory, "holders">, colours: Colo
   return table(columns, rows, colours.bold);
 }
 
-function percent(part: number, of: number): string {
-  return `${((part * 100) / of).toFixed(1)} %`;
+/** `150 of 200 (75.0 %)` */
+function share(part: number, of: number): string {
+  const percent = of === 0 ? "" : ` (${((part * 100) / of).toFixed(1)} %)`;
+  return `${count(part)} of ${count(of)}${percent}`;
 }

@@ -4,6 +4,7 @@
  */
 import { ContixError } from "../../proto/errno.js";
 import type { Context } from "../journal/journal.js";
+import type { Wait } from "../mm/eviction/policy.js";
 import { makeRoom } from "./budget.js";
 import type { Engine } from "./engine.js";
 import { ServedModel, type ServedModelParts } from "./served-model.js";
@@ -88,6 +89,11 @@ export class Engines {
     if (model?.engine?.ready.engineDigest === context.engine) return model;
     const message = `the context was made by the engine ${context.engine} of ${context.model}, which does not run here`;
     throw new ContixError("EXDEV", message, { argument: "handle" });
+  }
+
+  /** The context's process said when it will be back. */
+  waits({ cid, model }: Pick<Context, "cid" | "model">, wait: Wait, now: number): void {
+    this.#byName.get(model)?.engine?.placer.waits(cid, wait, now);
   }
 
   /** The context was cut: only the KV of its first `tokens` is still as its history says. */

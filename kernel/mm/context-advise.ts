@@ -2,6 +2,7 @@
 import { ContixError } from "../../proto/errno.js";
 import { argumentsOf } from "../args.js";
 import type { Call } from "../call.js";
+import type { Context } from "../journal/journal.js";
 import type { JournalRecord, Need } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
 import { theContext } from "./calls.js";
@@ -39,7 +40,17 @@ export function advise(kernel: Kernel, call: Call): void {
     effects.push({ type: "ctx.shared", cid, share: shareOf(share) });
   }
   call.done({ $case: "ctxAdvise", value: {} }, effects);
+  tellPool(kernel, context);
   kernel.life.touch(cid);
+}
+
+/** For the eviction policy advice is a wait of its own kind, with an end that is known. */
+function tellPool({ engines, clock }: Kernel, context: Context): void {
+  const { advice } = context;
+  if (!advice || (advice.need === "unknown" && advice.pauseUs === 0)) return;
+  const { need, pauseUs, at } = advice;
+  const until = need === "dontneed" && pauseUs === 0 ? Number.MAX_SAFE_INTEGER : at + pauseUs;
+  engines.waits(context, { kind: "advised", until }, clock.now());
 }
 
 function needOf(text: string): Need {

@@ -30,6 +30,8 @@ export function fork(kernel: Kernel, call: Call): void {
       at: kernel.clock.now(),
     },
   ]);
+  kernel.engines.forked(source, cid);
+  kernel.engines.forked(source, cid);
   kernel.life.touch(source.cid);
   kernel.life.touch(cid);
 }

@@ -34,6 +34,7 @@ function describe(kernel: Kernel, caller: Process, context: Context): CtxStatRes
   const given = givenTokens(context);
   const engine = engines.running.find((running) => running.model === model);
   const slot = engine?.placer.table.of(cid);
+  const { frames = 0, blocks = 0 } = engine?.placer.pool.residency(cid) ?? {};
   return {
     cid,
     length,
@@ -55,8 +56,8 @@ function describe(kernel: Kernel, caller: Process, context: Context): CtxStatRes
     engine: context.engine,
     handle: owner === caller.pid ? context.handle : 0,
     pages: Math.floor(length / PAGE_TOKENS),
-    pagesInMemory: 0,
-    pagesSwapped: 0,
+    pagesInMemory: frames,
+    pagesSwapped: blocks,
   };
 }
 

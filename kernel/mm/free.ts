@@ -32,16 +32,16 @@ function memoryOf(kernel: Kernel, engine: Engine): ModelMemory {
     tokens += context.tokens.length;
   }
   const { tokensPrefilled, tokensDecoded } = loop.counters;
+  const { hits, misses } = placer.pool.counters;
   return {
     model,
-    tiers: [slotsTier(engine)],
+    tiers: [slotsTier(engine), ...poolTiers(engine)],
     contexts,
     contextTokens: BigInt(tokens),
     tokensEntered: BigInt(tokensPrefilled + tokensDecoded),
     tokensRecomputed: BigInt(placer.recomputed),
-    pagesAsked: 0n,
-    pagesInMemory: 0n,
-    pagesSwapped: 0n,
+    pagesAsked: BigInt(hits + misses),
+    pagesFound: BigInt(hits),
   };
 }
 
@@ -56,6 +56,19 @@ function slotsTier({ ready, placer }: Engine): Tier {
     bytes: BigInt(slots.length * pagesOf(slotTokens) * pageBytes),
     bytesUsed: BigInt(resident * pageBytes),
   };
+}
+
+/** Pages outside the slots; a tier that the driver has no room for is left out. */
+function poolTiers({ placer }: Engine): Tier[] {
+  const { frames, blocks, pageBytes } = placer.pool;
+  const tier = (name: string, { count, free }: typeof frames): Tier => ({
+    name,
+    places: count,
+    used: count - free,
+    bytes: BigInt(count * pageBytes),
+    bytesUsed: BigInt((count - free) * pageBytes),
+  });
+  return [tier("memory", frames), tier("swap", blocks)].filter(({ places }) => places > 0);
 }
 
 /** Who holds contexts, those with most tokens first: of the caller's principal, for an admin of all. */
