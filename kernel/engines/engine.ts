@@ -51,7 +51,9 @@ export function makeEngine(
   const interTokenUs = interTokenMs * 1000;
   const pool = poolOf(ready, config);
   const placer = new Placer(journal.state, { slotCount: slots, chunkTokens, interTokenUs, pool });
-  const sched = new Scheduler({ policy: policyOf(config), slots, quantum, reviewUs: AGING_US });
+  const lostShare = (cid: bigint): number => placer.lostShare(cid);
+  const reviewUs = AGING_US;
+  const sched = new Scheduler({ policy: policyOf(config), slots, quantum, reviewUs, lostShare });
   const loop = new Loop(sched, placer, driver, journal, clock);
   return { model, ready, driver, sched, placer, loop };
 }

@@ -44,7 +44,7 @@ export class PageOut {
   pagesOf(cid: bigint): readonly Page[] {
     const context = this.state.contexts.get(cid);
     if (!context || !this.pool.on) return [];
-    return this.pool.hold(cid, context, saltOf(context));
+    return this.pool.hold(cid, context, saltOf(context), context.pinned);
   }
 
   /** Saves of every full page that is in a slot and was not saved yet, and of forks' tails. */
@@ -94,8 +94,8 @@ export class PageOut {
     if (!slot || !source || !context) return;
     const length = Math.min(this.#right(slot), context.tokens.length);
     const start = length - (length % PAGE_TOKENS);
-    if (this.pagesOf(to).length * PAGE_TOKENS > start) return;
     if (!same(source, context, start, length)) return;
+    this.pagesOf(to);
     const save = this.pool.saveTail(to, context, length, slot.index, now);
     if (save) saves.push(save);
   }

@@ -231,6 +231,13 @@ export class Placer {
     this.#stale = true;
   }
 
+  /** The part of a context's full pages that is kept nowhere: what a switch would throw away. */
+  lostShare(cid: bigint): number {
+    if (!this.pool.on) return 1;
+    const { pages, frames, blocks } = this.pool.residency(cid);
+    return pages === 0 ? 0 : 1 - (frames + blocks) / pages;
+  }
+
   /** The driver has this room for pages: if it is another than before, none is kept any more. */
   fit({ frames, blocks }: { readonly frames: number; readonly blocks: number }): void {
     if (frames === this.pool.frames.count && blocks === this.pool.blocks.count) return;

@@ -14,6 +14,8 @@ export interface SchedulerOptions {
   readonly quantum: number;
   /** Time after which waiting bursts are reconsidered, microseconds (aging). */
   readonly reviewUs: number;
+  /** The part of a running context that would have to be computed again: 0 to 1; by default all. */
+  readonly lostShare?: (cid: bigint) => number;
 }
 
 export class Scheduler {
@@ -132,7 +134,7 @@ export class Scheduler {
     this.#reviewedAt = now;
     const candidates: Candidate[] = [];
     for (const burst of this.#bursts.values()) {
-      if (burst.state !== "paused") candidates.push(candidate(burst));
+      if (burst.state !== "paused") candidates.push(this.#candidate(burst));
     }
     const chosen = this.#options.policy.choose({ now, slots: this.#options.slots, candidates });
     this.#decision = this.#switch(chosen, now);
@@ -199,21 +201,17 @@ export class Scheduler {
     if (burst.state === "running") burst.servedUs += now - burst.switchedInAt;
   }
 
+  #candidate(burst: Burst): Candidate {
+    const { id, state, nice, order, readySince, quantumUsed, attained } = burst;
+    const running = state === "running";
+    const { lostShare } = this.#options;
+    const share = running && lostShare ? lostShare(burst.spec.cid) : 1;
+    const cost = rebuildCost(burst.spec.genStart, burst.generatedSoFar) * share;
+    return { id, running, nice, order, readySince, quantumUsed, attained, rebuildCost: cost };
+  }
+
   #changed(): void {
     this.#dirty = true;
     this.onWork();
   }
-}
-
-function candidate(burst: Burst): Candidate {
-  return {
-    id: burst.id,
-    running: burst.state === "running",
-    nice: burst.nice,
-    order: burst.order,
-    readySince: burst.readySince,
-    quantumUsed: burst.quantumUsed,
-    attained: burst.attained,
-    rebuildCost: rebuildCost(burst.spec.genStart, burst.generatedSoFar),
-  };
 }

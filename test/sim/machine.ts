@@ -64,7 +64,8 @@ export class Machine implements AsyncDisposable {
     const frames = paged?.pool.frames.count ?? 0;
     const model = (): HashModel => new HashModel(slots, WINDOW, frames);
     this.driver = new InProcessDriver(model, fail, paged?.swap);
-    this.sched = new Scheduler({ policy, slots, quantum, reviewUs: 1000 });
+    const lostShare = (cid: bigint): number => this.placer.lostShare(cid);
+    this.sched = new Scheduler({ policy, slots, quantum, reviewUs: 1000, lostShare });
     this.placer = new Placer(this.journal.state, {
       ...{ slotCount: slots, chunkTokens: 16 },
       ...(paged && { pool: paged.pool }),

@@ -1,0 +1,103 @@
+/** What paging is for, counted on the kernel's parts around one driver. */
+import { describe, expect, it } from "vitest";
+import { evictionPolicy } from "../../kernel/mm/eviction/policies.js";
+import { PageCosts } from "../../kernel/mm/page-costs.js";
+import { PagePool } from "../../kernel/mm/pool.js";
+import type { Burst } from "../../kernel/sched/burst.js";
+import { roundRobin } from "../../kernel/sched/rr.js";
+import { MemorySwap } from "../../servers/llm/engine/testing/memory-swap.js";
+import { EOS } from "../support/in-process-driver.js";
+import { Machine, type Turn } from "./machine.js";
+
+/** 150 tokens, and one of its own. */
+const PREFIX = Array.from({ length: 150 }, (_, i) => (i * 5) % EOS);
+const prompt = (own: number): Turn => ({
+  given: [...PREFIX, own, own],
+  ...{ maxTokens: 6, seed: 7n, temperature: 0.8 },
+});
+const PAGES = Math.floor(PREFIX.length / 16);
+
+function machine(slots: number, frames: number, blocks: number, quantum = 100) {
+  const swap = new MemorySwap(blocks);
+  const pool = new PagePool({
+    ...{ engineDigest: "hash", pageBytes: 64, frames, blocks, costs: new PageCosts(64) },
+    eviction: (ports) => evictionPolicy("lru", ports),
+  });
+  return Object.assign(new Machine(slots, roundRobin(quantum), quantum, { pool, swap }), {
+    pool,
+    swap,
+  });
+}
+
+describe("contexts with the same beginning", () => {
+  it("compute it once, when they come at the same time", async () => {
+    await using m = machine(8, 100, 0);
+    const bursts: Burst[] = [];
+    const turns = Array.from({ length: 16 }, (_, i) =>
+      m.turn(m.openContext(), prompt(i), 0, (burst) => bursts.push(burst)),
+    );
+    await Promise.all(turns);
+    m.invariants();
+    const own = PREFIX.length + 2 - PAGES * 16;
+    expect(m.loop.counters.tokensPrefilled).toBe(PREFIX.length + 2 + 15 * own);
+    expect(bursts.map(({ cached }) => cached)).toEqual([0, ...Array(15).fill(PAGES * 16)]);
+    expect(m.placer.recomputed).toBe(0);
+  });
+
+  it("go on when the one that computes it is cancelled", async () => {
+    await using m = machine(4, 100, 0);
+    const first = m.openContext();
+    let computing: Burst | undefined;
+    m.turn(first, prompt(1), 0, (burst) => {
+      computing = burst;
+    }).catch(() => {});
+    const second = m.turn(m.openContext(), prompt(2), 0, () => {});
+    while (m.loop.counters.tokensPrefilled < 40) await new Promise((r) => setImmediate(r));
+    if (computing) m.cancel(computing);
+    expect(await second).toMatchObject({ kind: "finished" });
+    m.invariants();
+    expect(m.loop.counters.tokensPrefilled).toBeLessThan(2 * PREFIX.length);
+  });
+
+  it("are not computed again after the driver died, when there is a swap file", async () => {
+    await using m = machine(2, 100, 100);
+    await m.turn(m.openContext(), prompt(1), 0, () => {});
+    while (m.pool.counters.written < PAGES * 64) await new Promise((r) => setImmediate(r));
+    m.driver.crash();
+    await m.settled();
+    const before = m.loop.counters.tokensPrefilled;
+    const cids = [m.openContext(), m.openContext()];
+    await Promise.all(cids.map((cid, i) => m.turn(cid, prompt(i + 2), 0, () => {})));
+    m.invariants();
+    // One reads, the other waits for it.
+    expect(m.pool.counters.read).toBe(PAGES * 64);
+    expect(m.loop.counters.tokensPrefilled - before).toBe(2 * (PREFIX.length + 2 - PAGES * 16));
+  });
+});
+
+describe("a switch", () => {
+  it("moves pages and the tail, and computes no more than the last token again", async () => {
+    await using m = machine(1, 100, 0, 3);
+    const turns = [1, 2, 3].map((own) => m.turn(m.openContext(), prompt(own), 0, () => {}));
+    await Promise.all(turns);
+    m.invariants();
+    expect(m.sched.contextSwitches).toBeGreaterThan(2);
+    expect(m.placer.recomputed).toBeLessThanOrEqual(m.sched.contextSwitches);
+  });
+});
+
+describe("a fork", () => {
+  it("of a context in a slot computes nothing but its last token", async () => {
+    await using m = machine(4, 100, 0);
+    const source = m.openContext();
+    await m.turn(source, prompt(1), 0, () => {});
+    const before = m.loop.counters;
+    const entered = before.tokensPrefilled + before.tokensDecoded;
+    const more: Turn = { given: [1, 2, 3], maxTokens: 1, seed: 1n, temperature: 0 };
+    await Promise.all([1, 2, 3].map(() => m.turn(m.fork(source), more, 0, () => {})));
+    m.invariants();
+    const after = m.loop.counters;
+    // The three that are given, and the last that was generated, which was not in the slot yet.
+    expect(after.tokensPrefilled + after.tokensDecoded - entered).toBeLessThanOrEqual(3 * 4);
+  });
+});
