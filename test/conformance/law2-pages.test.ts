@@ -66,7 +66,7 @@ test.skipIf(process.env.CONTIX_LAW2 !== "real").each(["fp32", "int8"] as const)(
   async (kv) => {
     const library = openLibrary();
     await library.pull(MODEL);
-    await proveWithPages(await library.compiled(MODEL, { kv }), 24);
+    await proveWithPages(await library.compiled(MODEL, { kv }), 10);
   },
   600_000,
 );
