@@ -23,6 +23,12 @@ describe("the configuration", () => {
     expect(defaultHome({ CONTIX_HOME: "" })).toBe(join(homedir(), ".contix"));
   });
 
+  it("takes a model's form from the environment, as flags do", () => {
+    file("");
+    const form = loadConfig({ home }, { CONTIX_KV: "int8", CONTIX_RECIPE: "q8" });
+    expect(form).toMatchObject({ kv: "int8", recipe: "q8" });
+  });
+
   it("keeps a name that looks like a number a name", () => {
     file("");
     expect(loadConfig({ home }, { CONTIX_MODEL: "135" }).model).toBe("135");
@@ -31,6 +37,8 @@ describe("the configuration", () => {
   it.each([
     ["slots: 0", {}, {}, /slots: .*config\.yaml/],
     ["", { CONTIX_SLOTS: "many" }, {}, /slots: .*CONTIX_SLOTS/],
+    ["", {}, { driverOptions: "{" }, /driverOptions: must be JSON/],
+    ["", {}, { driverOptions: "[]" }, /driverOptions: must be JSON/],
     ["", {}, { slots: 65 }, /slots: [^(]*$/],
     ["colour: red", {}, {}, /configuration: Unrecognized key.*colour.*config\.yaml/],
     ["limits: { procs: 1 }", {}, {}, /limits: Unrecognized key.*procs/],

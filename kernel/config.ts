@@ -83,7 +83,7 @@ export const ConfigSchema = z.strictObject({
   kv: z.enum(["auto", "fp32", "int8"]).default("auto"),
   driver: z.enum(["onnxruntime", "fake"]).default("onnxruntime"),
   /** JSON for the driver: the fake one's seed and step cost. */
-  driverOptions: z.string().default("{}"),
+  driverOptions: z.string().refine(isJsonMap, "must be JSON of the form {…}").default("{}"),
   slots: z.int().min(1).max(64).default(16),
   slotTokens: z.int().min(16).max(131_072).default(2048),
   /** Threads of the engine; 0: all cores. */
@@ -116,6 +116,16 @@ export type ConfigKey = keyof Config;
 /** Values as they come from the environment and flags. */
 export type ConfigInput = Partial<Record<ConfigKey, unknown>>;
 
+/** Read here, so that a mistake is refused with its name; what is in it is the driver's business. */
+function isJsonMap(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text || "{}");
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
 export function defaultHome(env: NodeJS.ProcessEnv): string {
   // Set but empty is not set: as a path it would be the current directory.
   return env.CONTIX_HOME || join(homedir(), ".contix");
@@ -130,6 +140,8 @@ const ENVIRONMENT: Partial<Record<ConfigKey, string>> = {
   swap: "CONTIX_SWAP",
   eviction: "CONTIX_EVICTION",
   speculate: "CONTIX_SPECULATE",
+  recipe: "CONTIX_RECIPE",
+  kv: "CONTIX_KV",
   driver: "CONTIX_DRIVER",
   driverOptions: "CONTIX_DRIVER_OPTIONS",
   slots: "CONTIX_SLOTS",

@@ -47,6 +47,13 @@ async function model(os: Os, name: string): Promise<ModelInfo> {
   return found;
 }
 
+async function killDriver(os: Os, name: string): Promise<void> {
+  const { driverPid } = await model(os, name);
+  // 0 would be the process group of the tests.
+  if (driverPid === null) throw new Error(`${name} has no driver`);
+  process.kill(driverPid, "SIGKILL");
+}
+
 const failed = (call: PromiseLike<unknown>): Promise<unknown> =>
   Promise.resolve(call).then(
     () => undefined,
@@ -161,7 +168,7 @@ describe("a driver that dies", () => {
     let killed = false;
     for await (const piece of generation) {
       text += piece;
-      if (!killed) process.kill((await model(os, "tiny")).driverPid ?? 0, "SIGKILL");
+      if (!killed) await killDriver(os, "tiny");
       killed = true;
     }
     expect(text).toBe(alone.text);
