@@ -7,6 +7,7 @@ import type { JournalRecord, Need } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
 import { theContext } from "./calls.js";
 import { shareOf } from "./context-options.js";
+import { saltOf } from "./names.js";
 import { pagesOf } from "./quota.js";
 
 export function pin(kernel: Kernel, call: Call): void {
@@ -18,6 +19,8 @@ export function pin(kernel: Kernel, call: Call): void {
     kernel.quotas.check(call.process, { pinnedPages: pagesOf(context.tokens.length) });
   }
   call.done({ $case: "ctxPin", value: {} }, [{ type: "ctx.pinned", cid: context.cid, pinned }]);
+  const { pool } = kernel.engines.of(context).placer;
+  if (pool.on) pool.hold(context.cid, context, saltOf(context), context.pinned);
 }
 
 export function advise(kernel: Kernel, call: Call): void {

@@ -8,6 +8,8 @@ export class PoolPage implements Page {
   pins = 0;
   lastUsed = 0;
   refs = 0;
+  /** Pinned contexts that hold it: while there are any it stays in RAM. */
+  keepers = 0;
   /** Pages behind it that have a place. */
   readonly kids = new Set<PoolPage>();
   frameKids = 0;

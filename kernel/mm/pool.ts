@@ -103,8 +103,8 @@ export class PagePool {
    * The pages of a history's full 16s, which its context holds from now on. `salt` says
    * who may share them (names.ts). Where they are kept, if anywhere, the pages say.
    */
-  hold(cid: bigint, history: PagedHistory, salt: string): readonly Page[] {
-    return this.#tables.walk(cid, history, salt).pages;
+  hold(cid: bigint, history: PagedHistory, salt: string, pinned = false): readonly Page[] {
+    return this.#tables.walk(cid, history, salt, pinned).pages;
   }
 
   /** The page table as it was held last. */

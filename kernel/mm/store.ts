@@ -168,7 +168,7 @@ export class Store {
 
 /** A page whose block is being written keeps its frame: it could be read from nowhere. */
 function mayLeaveFrame(page: PoolPage): boolean {
-  if (page.pins > 0 || page.writing || page.frameKids > 0) return false;
+  if (page.pins > 0 || page.keepers > 0 || page.writing || page.frameKids > 0) return false;
   return page.block >= 0 || page.children === 0;
 }
 

@@ -14,6 +14,8 @@ export interface Table {
   readonly salt: string;
   readonly pages: PoolPage[];
   tail: PoolPage | undefined;
+  /** Its full pages stay in RAM once they are there. */
+  pinned: boolean;
 }
 
 export type NameOf = typeof pageName;
@@ -37,14 +39,14 @@ export class Tables {
    * The table of a context, brought up to its history: pages that no longer stand there
    * are let go, those of further full pages are found or made. One hash a new page.
    */
-  walk(cid: bigint, history: PagedHistory, salt: string): Table {
+  walk(cid: bigint, history: PagedHistory, salt: string, pinned = false): Table {
     let table = this.byContext.get(cid);
     if (table && table.salt !== salt) {
       this.drop(cid);
       table = undefined;
     }
     if (!table) {
-      table = { salt, pages: [], tail: undefined };
+      table = { salt, pages: [], tail: undefined, pinned: false };
       this.byContext.set(cid, table);
     }
     this.#trim(table, history);
@@ -52,7 +54,12 @@ export class Tables {
     for (let i = table.pages.length; i < full; i++) {
       const page = this.#page(table, history, i, PAGE_TOKENS);
       page.refs++;
+      if (table.pinned) page.keepers++;
       table.pages.push(page);
+    }
+    if (pinned !== table.pinned) {
+      table.pinned = pinned;
+      for (const page of table.pages) page.keepers += pinned ? 1 : -1;
     }
     return table;
   }
@@ -75,7 +82,7 @@ export class Tables {
     const { salt, pages, tail } = table;
     for (const page of pages) page.refs++;
     if (tail) tail.refs++;
-    this.byContext.set(to, { salt, pages: [...pages], tail });
+    this.byContext.set(to, { salt, pages: [...pages], tail, pinned: false });
   }
 
   /** The context is gone, or is to be walked anew. */
@@ -84,7 +91,7 @@ export class Tables {
     if (!table) return;
     this.byContext.delete(cid);
     this.dropTail(table);
-    while (table.pages.length > 0) this.#unhold(table.pages.pop());
+    while (table.pages.length > 0) this.#pop(table);
   }
 
   dropTail(table: Table): void {
@@ -104,6 +111,12 @@ export class Tables {
     return this.index.get(page.name) === page;
   }
 
+  #pop({ pages, pinned }: Table): void {
+    const page = pages.pop();
+    if (page && pinned) page.keepers--;
+    this.#unhold(page);
+  }
+
   #unhold(page: PoolPage | undefined): void {
     if (!page) return;
     page.refs--;
@@ -116,7 +129,7 @@ export class Tables {
     const { pages, tail } = table;
     let right = 0;
     while (right < pages.length && stands(pages[right], history)) right++;
-    while (pages.length > right) this.#unhold(pages.pop());
+    while (pages.length > right) this.#pop(table);
     if (tail && (tail.parent !== pages[tail.depth - 1] || !stands(tail, history))) {
       this.dropTail(table);
     }
