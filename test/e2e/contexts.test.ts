@@ -216,7 +216,12 @@ describe("a context", () => {
     const { length } = await ctx.stat();
     const { models, holders } = await os.sys.free();
     expect(models).toMatchObject([
-      { model: "fake", contexts: 1, contextTokens: length, tiers: [{ name: "slots", used: 1 }] },
+      {
+        model: "fake",
+        contexts: 1,
+        contextTokens: length,
+        tiers: [{ name: "slots", used: 1 }, { name: "memory" }],
+      },
     ]);
     expect(holders).toMatchObject([
       { pid: os.pid, contexts: 1, tokens: length, pinnedPages: Math.ceil(length / 16) },
