@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import type { ConfigInput } from "../../kernel/config.js";
 import { out } from "../colour.js";
 import { finish, whole } from "../command.js";
-import { play } from "../demo/act.js";
+import { type Act, play } from "../demo/act.js";
 import { castOf, type Role } from "../demo/cast.js";
 import { type PrivateKernel, startPrivateKernel } from "../demo/private-kernel.js";
 import { darkness, liveScreen, plainScreen, type Screen } from "../demo/screen.js";
@@ -60,35 +60,42 @@ async function demo(options: Options): Promise<void> {
 
 async function perform(options: Options, signal: AbortSignal): Promise<Report> {
   const quiet = options.json === true;
-  const kernel = await startPrivateKernel(settingsOf(options), signal, quiet);
-  try {
-    const roles = await castOf(join(kernel.home, "texts"));
-    return await bothActs(kernel, roles, quiet, signal);
-  } finally {
-    await kernel.stop();
-  }
-}
-
-async function bothActs(
-  { os }: PrivateKernel,
-  roles: readonly Role[],
-  quiet: boolean,
-  signal: AbortSignal,
-): Promise<Report> {
-  const uname = await os.sys.uname();
-  const on = `${uname.model} (${uname.driver})`;
-  const act = async (title: string, atOnce: number) => {
-    const screen = openScreen(`${title} on ${on}`, quiet);
+  // A daemon for each act: the second must not find the pages that the first computed.
+  const act = async (title: (count: number) => string, alone: boolean, silent: boolean) => {
+    const kernel = await startPrivateKernel(settingsOf(options), signal, silent);
     try {
-      return await play({ os, roles, atOnce, signal, onLook: screen.show });
+      const roles = await castOf(join(kernel.home, "texts"));
+      const uname = await kernel.os.sys.uname();
+      const atOnce = alone ? 1 : roles.length;
+      return {
+        uname,
+        done: await oneAct(kernel, title(roles.length), roles, atOnce, quiet, signal),
+      };
     } finally {
-      screen.done();
-      if (!quiet) print();
+      await kernel.stop();
     }
   };
-  const together = await act(`${roles.length} agents at once`, roles.length);
-  const oneByOne = await act("The same agents one by one", 1);
-  return report(uname, together, oneByOne);
+  const together = await act((count) => `${count} agents at once`, false, quiet);
+  const oneByOne = await act(() => "The same agents one by one", true, true);
+  return report(together.uname, together.done, oneByOne.done);
+}
+
+async function oneAct(
+  { os }: PrivateKernel,
+  title: string,
+  roles: readonly Role[],
+  atOnce: number,
+  quiet: boolean,
+  signal: AbortSignal,
+): Promise<Act> {
+  const { model, driver } = await os.sys.uname();
+  const screen = openScreen(`${title} on ${model} (${driver})`, quiet);
+  try {
+    return await play({ os, roles, atOnce, signal, onLook: screen.show });
+  } finally {
+    screen.done();
+    if (!quiet) print();
+  }
 }
 
 function openScreen(title: string, quiet: boolean): Screen {

@@ -40,7 +40,8 @@ describe("contix demo", () => {
     for (const act of [report.together, report.oneByOne]) {
       expect(act.agents).toHaveLength(8);
       expect(act.tokensOut).toBeGreaterThan(0);
-      expect(act.tokensPrefilled).toBeGreaterThanOrEqual(act.tokensIn);
+      // What one agent computed another may find.
+      expect(act.tokensPrefilled).toBeGreaterThan(0);
       for (const agent of act.agents) {
         expect(agent).toMatchObject({ state: "ended", exitCode: 0 });
         expect(agent.answer).not.toBe("");

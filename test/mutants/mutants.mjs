@@ -67,7 +67,7 @@ export const MUTANTS = [
   {
     name: "placement: a former binding's tokens are taken",
     file: "kernel/mm/place.ts",
-    from: "    this.#bound.delete(binding);\n",
+    from: "    this.#bound.delete(binding.name);\n",
     to: "",
     tests: ["test/sim/schedule.test.ts"],
   },

@@ -1,4 +1,5 @@
 /** Clears a library of what nobody can use any more. What is in use, or being made, stays. */
+import type { Stats } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { choicePlace } from "./choose.js";
@@ -119,11 +120,13 @@ async function blobs(shelf: Shelf): Promise<Candidate[]> {
 async function partials(shelf: Shelf, options: GcOptions): Promise<Candidate[]> {
   const { partialDays = 7, now = Date.now } = options;
   const found: Candidate[] = [];
-  for (const name of await namesIn(shelf.paths.partial)) {
-    const [, key] = /^([0-9a-f]{64})\.part$/.exec(name) ?? [];
-    const path = join(shelf.paths.partial, name);
-    const at = await stat(path).catch(() => undefined);
-    if (!key || !at || now() - at.mtimeMs < partialDays * DAY_MS) continue;
+  // A note outlives its file when a download was killed as it became whole.
+  const names = await namesIn(shelf.paths.partial);
+  const keys = new Set(names.flatMap((name) => /^([0-9a-f]{64})\.part/.exec(name)?.[1] ?? []));
+  for (const key of keys) {
+    const path = join(shelf.paths.partial, `${key}.part`);
+    const at = (await stat(path).catch(() => undefined)) ?? (await noteAt(path));
+    if (!at || now() - at.mtimeMs < partialDays * DAY_MS) continue;
     const bytes = at.blocks * 512;
     const why = `a download that nobody continued for ${partialDays} days`;
     const remove = async () => {
@@ -137,6 +140,10 @@ async function partials(shelf: Shelf, options: GcOptions): Promise<Candidate[]> 
     found.push({ kind: "partial", path, bytes, why, users: () => fileUsers(lock), remove });
   }
   return found;
+}
+
+function noteAt(path: string): Promise<Stats | undefined> {
+  return stat(`${path}.json`).catch(() => undefined);
 }
 
 /** What processes left behind that were killed. */
