@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { IMPORTS_TOO } from "./vitest.import.config.js";
 
 export default defineConfig({
   test: {
@@ -7,7 +8,7 @@ export default defineConfig({
       "test/{conformance,sim,fault,fuzz,e2e}/**/*.test.ts",
       "test/*.test.ts",
     ],
-    exclude: ["**/node_modules/**", "dist/**"],
+    exclude: ["**/node_modules/**", "dist/**", ...IMPORTS_TOO],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Two cores: more workers than that only make timings worse.
