@@ -70,7 +70,7 @@ const NOTES = [
     "driver that is neither weights nor slots nor pages, after the start.",
 ];
 
-const SHARING_ROUNDS = 2;
+const SHARING_ROUNDS = 1;
 const SHARING: Omit<SharingOptions, "agents" | "rounds"> = {
   groups: 4,
   slots: 8,
