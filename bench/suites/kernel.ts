@@ -50,7 +50,9 @@ export async function kernel(options: KernelOptions): Promise<SuiteResult> {
     ...PLAIN_DRIVER,
   });
   const encoded = await Promise.all(prompts.map((prompt) => driver.client.encode(prompt)));
-  await using daemon = await startDaemon(daemonFlags(options));
+  // The bare driver computes every prompt anew in every round, and so must the kernel.
+  const nothingFound = { CONTIX_PAGE_MEMORY: "0" };
+  await using daemon = await startDaemon(daemonFlags(options), nothingFound);
   await using group = await AgentGroup.start(daemon, agents);
   const runs = await alternate<Run>(
     rounds,
