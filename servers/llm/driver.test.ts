@@ -11,6 +11,7 @@ import { frames } from "../../proto/frame.js";
 import { type Burst, FromDriver, Open, ToDriver } from "../../proto/gen/contix/driver/v1/llm.js";
 import { type DriverOptions, runDriver } from "./driver.js";
 import { HashModel, letters } from "./engine/testing/hash-model.js";
+import { burst as anyBurst, bind, planOf } from "./engine/testing/plans.js";
 import { tinyModel } from "./models/tiny.js";
 import type { TextServer } from "./text/server.js";
 
@@ -109,31 +110,12 @@ async function ready(model: HashModel) {
   return driver;
 }
 
-const burst: Burst = {
-  id: 1n,
-  genStart: 1,
-  maxTokens: 9,
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  seed: 0n,
-  stop: [],
-  ignoreEos: false,
-};
-const plan = {
-  id: 1n,
+const burst = anyBurst({ genStart: 1, maxTokens: 9, ignoreEos: false });
+const plan = planOf(1n, {
   steps: 3,
-  copies: [],
-  saves: [],
-  writes: [],
-  reads: [],
-  binds: [{ slot: 0, keep: 0, burst, loads: [] }],
+  binds: [bind(0, 0, { burst })],
   rows: [{ burst: 1n, slot: 0, forcedStart: 0, forced: [5], sample: true }],
-  chunks: [],
-};
+});
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});

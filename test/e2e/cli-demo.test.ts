@@ -40,8 +40,8 @@ describe("contix demo", () => {
     for (const act of [report.together, report.oneByOne]) {
       expect(act.agents).toHaveLength(8);
       expect(act.tokensOut).toBeGreaterThan(0);
-      // What one agent computed another may find.
-      expect(act.tokensPrefilled).toBeGreaterThan(0);
+      // Instructions that one agent computed the others find; their texts differ, and are most.
+      expect(act.tokensPrefilled).toBeGreaterThan(act.tokensIn / 2);
       for (const agent of act.agents) {
         expect(agent).toMatchObject({ state: "ended", exitCode: 0 });
         expect(agent.answer).not.toBe("");

@@ -75,7 +75,7 @@ describe("a daemon", () => {
     [["--slots", "many"], /^contixd: configuration: slots: .*number/m],
     [["--listen", "0.0.0.0:99"], /^contixd: configuration: listen: a loopback/m],
     [["--policy", "lottery"], /^contixd: configuration: policy: .*"rr"/m],
-    [["--driver-options", "{"], /^contixd: configuration: driverOptions/m],
+    [["--driver-options", "{"], /^contixd: configuration: driverOptions: must be JSON/m],
   ])("refuses %j", async (flags, says) => {
     const root = mkdtempSync(join(tmpdir(), "contix-refused-"));
     onTestFinished(() => rmSync(root, { recursive: true }));

@@ -3,6 +3,7 @@ import type { Burst, Outcome, Plan } from "../../../proto/gen/contix/driver/v1/l
 import { Executor } from "./executor.js";
 import type { Model } from "./model.js";
 import { HashModel, letters } from "./testing/hash-model.js";
+import { burst as anyBurst, planOf } from "./testing/plans.js";
 
 const SHAPE = { slots: 4, slotTokens: 32, vocab: 64, eosIds: [60, 61] };
 
@@ -32,39 +33,10 @@ class ScriptModel extends HashModel implements Model {
   }
 }
 
-function burst(fields: Partial<Burst> = {}): Burst {
-  return {
-    id: 1n,
-    genStart: 4,
-    maxTokens: 100,
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repetitionPenalty: 1,
-    presencePenalty: 0,
-    seed: 0n,
-    stop: [],
-    ignoreEos: false,
-    ...fields,
-  };
-}
+const burst = (fields: Partial<Burst> = {}): Burst => anyBurst({ ignoreEos: false, ...fields });
 
 let plans = 0n;
-function plan(fields: Partial<Plan>): Plan {
-  return {
-    id: ++plans,
-    steps: 1,
-    copies: [],
-    saves: [],
-    writes: [],
-    reads: [],
-    binds: [],
-    rows: [],
-    chunks: [],
-    ...fields,
-  };
-}
+const plan = (fields: Partial<Plan>): Plan => planOf(++plans, fields);
 
 const PROMPT = [10, 11, 12, 13];
 const bind = (slot: number, keep: number, of?: Partial<Burst>) => ({

@@ -28,6 +28,22 @@ export function burst(fields: Partial<Burst> = {}): Burst {
   };
 }
 
+/** One step in which nothing happens but what `fields` say. */
+export function planOf(id: bigint, fields: Partial<Plan>): Plan {
+  return {
+    id,
+    steps: 1,
+    copies: [],
+    saves: [],
+    writes: [],
+    reads: [],
+    binds: [],
+    rows: [],
+    chunks: [],
+    ...fields,
+  };
+}
+
 export function bind(slot: number, keep: number, fields: Partial<Bind> = {}): Bind {
   return { slot, keep, burst: undefined, loads: [], ...fields };
 }
@@ -68,18 +84,7 @@ export class Bench {
 
   /** Sends a plan, and does not wait for it. */
   send(fields: Partial<Plan>): void {
-    this.#executor.submit({
-      id: ++this.#plans,
-      steps: 1,
-      copies: [],
-      saves: [],
-      writes: [],
-      reads: [],
-      binds: [],
-      rows: [],
-      chunks: [],
-      ...fields,
-    });
+    this.#executor.submit(planOf(++this.#plans, fields));
   }
 
   /** Sends a plan, and waits until it ran out. Rejects with what the executor rejects with. */
