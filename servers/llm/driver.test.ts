@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ContixError } from "../../proto/errno.js";
 import { frames } from "../../proto/frame.js";
-import { type Burst, FromDriver, Open, ToDriver } from "../../proto/gen/contix/driver/v1/llm.js";
+import { FromDriver, Open, ToDriver } from "../../proto/gen/contix/driver/v1/llm.js";
 import { type DriverOptions, runDriver } from "./driver.js";
 import { HashModel, letters } from "./engine/testing/hash-model.js";
 import { burst as anyBurst, bind, planOf } from "./engine/testing/plans.js";

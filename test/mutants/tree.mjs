@@ -17,7 +17,13 @@ import ts from "typescript";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FOLDERS = ["proto", "kernel", "syscalls", "servers", "agents", "cli", "test"];
-const FILES = ["package.json", "tsconfig.json", "tsconfig.build.json", "vitest.config.ts", "vitest.import.config.ts"];
+const FILES = [
+  "package.json",
+  "tsconfig.json",
+  "tsconfig.build.json",
+  "vitest.config.ts",
+  "vitest.import.config.ts",
+];
 
 /** A fresh copy of what the suite needs. */
 export function copyTree() {
