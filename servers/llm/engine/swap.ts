@@ -8,7 +8,7 @@ export interface Swap {
    */
   write(block: number, name: Uint8Array, page: readonly Uint8Array[]): Promise<string>;
   /**
-   * Brings a page back, to `page`, whose bytes are anything when that goes wrong.
+   * Brings a page back, to `page`, which may hold anything when that goes wrong.
    * @returns "", or why not: BAD_PAGE, the system's words
    */
   read(block: number, name: Uint8Array, page: readonly Uint8Array[]): Promise<string>;
