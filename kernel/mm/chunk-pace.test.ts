@@ -42,6 +42,11 @@ describe("the size of a chunk", () => {
     expect(pace.size(16)).toBe(pace.size(8));
   });
 
+  it("is at most 256 tokens where they cost nothing, at least 16 where they cost much", () => {
+    expect(run(new ChunkPace(64, 80_000), 1, 1, 50)).toBe(256);
+    expect(run(new ChunkPace(64, 80_000), 1, 100_000, 50)).toBe(16);
+  });
+
   it("stays within its bounds, whatever it is told", () => {
     const step = fc.tuple(
       fc.integer({ min: 0, max: 16 }),
