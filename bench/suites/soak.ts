@@ -41,6 +41,9 @@ const NOTES = [
     "same way.",
 ];
 
+/** Pages are full at once and go all the time, to the swap file and back. */
+const LITTLE_ROOM = { CONTIX_PAGE_MEMORY: "16MiB", CONTIX_SWAP: "64MiB" };
+
 /** What was seen of one process once a second. */
 type History = Map<number, ProcessFacts[]>;
 
@@ -65,9 +68,11 @@ async function soakAt(
   const answers: Answer[] = [];
   const preload = pathToFileURL(inCheckout("dist", "bench", "harness", "force-gc.js")).href;
   await using daemon = await startDaemon(flags(model, threads), {
+    ...LITTLE_ROOM,
     NODE_OPTIONS: `--import ${preload}`,
     CONTIX_BENCH_GC: String(seed + threads),
   });
+  await fill(daemon, words);
   const started = performance.now();
   const { counts, history, crashes } = await underWatch(daemon, () =>
     workOn(daemon, words, seed + threads, started + seconds * 1000, (answer) =>
@@ -104,6 +109,14 @@ async function soakAt(
 function flags(model: string, threads: number): string[] {
   const settings = { model, threads, slots: SLOTS, "slot-tokens": SLOT_TOKENS };
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+}
+
+/** Writes to all memory that is set aside for slots and pages: what comes then is growth. */
+async function fill(daemon: Daemon, words: readonly string[]): Promise<void> {
+  await using os = await connect({ home: daemon.home, name: "fill" });
+  const prompts = Array.from({ length: SLOTS }, (_, i) => words.slice(i * 120, i * 120 + 120));
+  const options = { maxTokens: SLOT_TOKENS, ignoreEos: true };
+  await Promise.all(prompts.map((prompt) => os.llm.generate(prompt.join(" "), options)));
 }
 
 async function workOn(
