@@ -20,6 +20,10 @@ export function checkPool(tables: Tables, store: Store, pinned: ReadonlySet<Pool
     must(page.refs > 0 || page.placed, page, "is kept by nobody");
   }
   checkTier("frame", frames, (page) => page.frame, 0);
+  for (const page of store.unwritten.keys()) {
+    must(page.frame >= 0 && page.block < 0, page, "waits to be written and can not");
+    must(page.tokens.length === PAGE_TOKENS, page, "waits to be written and is not full");
+  }
   const lent = [...busy.values()].filter(({ released }) => released).length;
   checkTier("block", blocks, (page) => page.block, lent);
   for (const [block, { ops, released, page }] of busy) {

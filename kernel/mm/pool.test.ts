@@ -179,6 +179,42 @@ describe("the page pool", () => {
     p.invariants();
   });
 
+  it("writes again what the driver had no room for, no more at once than it takes", () => {
+    const p = pool(64, 64);
+    kept(p, 1n, given(16 * 40));
+    kept(p, 2n, given(16 * 8, 7));
+    const copies: number[] = [];
+    const sent: number[] = [];
+    do {
+      const writes = p.seal(++now);
+      sent.push(copies.length + writes.length);
+      for (const { block } of writes) {
+        // It takes four, no more.
+        if (copies.length < 4) copies.push(block);
+        else p.done({ block, write: true, slot: 0, start: 0, error: "busy" });
+      }
+      p.invariants();
+      const block = copies.shift() ?? -1;
+      expect(p.done({ block, write: true, slot: 0, start: 0, error: "" })).toBe(true);
+    } while (copies.length > 0);
+    expect(p.blocks.free).toBe(64 - 48);
+    expect(p.counters).toMatchObject({ written: 48 * 160, swapErrors: 0 });
+    expect(sent[0]).toBe(32);
+    expect(Math.max(...sent.slice(1))).toBeLessThan(7);
+  });
+
+  it("takes a driver for broken that has no room for anything", () => {
+    const p = pool(32, 32);
+    kept(p, 1n, given(16));
+    let asked = 0;
+    for (; p.backlog > 0; asked++) {
+      for (const { block } of p.seal(++now)) {
+        p.done({ block, write: true, slot: 0, start: 0, error: "busy" });
+      }
+    }
+    expect([asked, p.counters.swapErrors]).toEqual([1, 1]);
+  });
+
   it("keeps a tail for its context and its forks alone, until they are gone", () => {
     const p = pool(4, 4);
     kept(p, 1n, given(16));
@@ -204,6 +240,7 @@ describe("the pool's books", () => {
     first: fc.nat(2),
     decodedFrom: fc.option(fc.nat(90), { nil: undefined }),
   });
+  const error = fc.constantFrom("", "", "", "bad page", "busy");
   const op = fc.oneof(
     fc.record({
       do: fc.constant("hold"),
@@ -217,7 +254,7 @@ describe("the pool's books", () => {
     fc.record({ do: fc.constant("load"), cid: fc.nat(4), n: fc.nat(6) }),
     fc.record({ do: fc.constant("read"), cid: fc.nat(4), n: fc.nat(6) }),
     fc.record({ do: fc.constant("seal") }),
-    fc.record({ do: fc.constant("done"), n: fc.nat(9), good: fc.boolean() }),
+    fc.record({ do: fc.constant("done"), n: fc.nat(9), error }),
     fc.record({ do: fc.constant("runs"), cid: fc.nat(4) }),
     fc.record({ do: fc.constant("release"), cid: fc.nat(4) }),
     fc.record({ do: fc.constant("lost"), n: fc.nat(20) }),
@@ -227,7 +264,7 @@ describe("the pool's books", () => {
     readonly cid: number;
     readonly n: number;
     readonly salt: string;
-    readonly good: boolean;
+    readonly error: string;
     readonly history: { length: number; first: number; decodedFrom: number | undefined };
   }
 
@@ -271,7 +308,7 @@ describe("the pool's books", () => {
             for (const { block } of p.seal(time)) moving.push({ block, write: true, start: 0 });
           } else if (o.do === "done") {
             const [one] = moving.splice(o.n % Math.max(1, moving.length), 1);
-            if (one) p.done({ ...one, slot: 0, error: o.good ? "" : "bad page" });
+            if (one) p.done({ ...one, slot: 0, error: o.error });
           } else if (o.do === "runs") p.runs(cid, time);
           else if (o.do === "release") {
             histories.delete(cid);

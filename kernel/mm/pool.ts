@@ -35,6 +35,7 @@ import type { PoolPage } from "./pool-page.js";
 import { Store, type StoreOptions } from "./store.js";
 import { type NameOf, Tables } from "./tables.js";
 import type { Tier } from "./tier.js";
+import { WriteThrough } from "./write-through.js";
 
 export interface PoolOptions extends Pick<StoreOptions, "eviction" | "costs" | "pageBytes"> {
   readonly engineDigest: string;
@@ -52,11 +53,6 @@ export interface Residency {
   readonly blocks: number;
 }
 
-/** Writes under way at once: the driver holds a copy of each page that waits for its disk. */
-const WRITES = 32;
-/** So many failed writes in a row, and nothing is written until there is another driver. */
-const WRITE_FAILURES = 8;
-
 export class PagePool {
   readonly pageBytes: number;
   readonly counters: PoolCounters = emptyCounters();
@@ -64,14 +60,14 @@ export class PagePool {
   readonly #store: Store;
   /** Saved or loaded by the plan that is being made. */
   readonly #pinned = new Set<PoolPage>();
-  #writing = 0;
-  #failures = 0;
+  readonly #writes: WriteThrough;
 
   constructor({ engineDigest, frames, blocks, nameOf = pageName, ...options }: PoolOptions) {
     this.pageBytes = options.pageBytes;
     this.#tables = new Tables(engineDigest, nameOf, (tail) => this.#store.drop(tail));
     const onUnplaced = (page: PoolPage): void => this.#tables.forgetIfDead(page);
     this.#store = new Store(frames, blocks, { ...options, onUnplaced });
+    this.#writes = new WriteThrough(this.#store);
   }
 
   /** A pool that keeps nothing, for a driver without room for pages. */
@@ -93,8 +89,7 @@ export class PagePool {
   }
   /** Frames that wait to be written, when there is room for more writes. */
   get backlog(): number {
-    if (this.#writing > WRITES / 2 || this.#failures >= WRITE_FAILURES) return 0;
-    return this.#store.unwritten.size;
+    return this.#writes.backlog;
   }
 
   // ---- page tables ----
@@ -231,19 +226,7 @@ export class PagePool {
   seal(now: number): PageWrite[] {
     for (const page of this.#pinned) page.pins--;
     this.#pinned.clear();
-    const writes: PageWrite[] = [];
-    const { unwritten } = this.#store;
-    for (const [page, cid] of unwritten) {
-      if (this.#writing >= WRITES || this.#failures >= WRITE_FAILURES) break;
-      unwritten.delete(page);
-      // Blocks must suffice by themselves.
-      if (page.parent && page.parent.block < 0) continue;
-      const block = this.#store.enterBlock(page, cid, now);
-      if (block < 0) continue;
-      this.#writing++;
-      writes.push({ frame: page.frame, block, name: nameBytes(page.name) });
-    }
-    return writes;
+    return this.#writes.next(now);
   }
 
   // ---- what became of it ----
@@ -253,14 +236,14 @@ export class PagePool {
     const busy = this.#store.busy.get(block);
     if (!busy) return false;
     const good = error === "";
-    if (write) {
-      this.#writing--;
-      this.#failures = good ? 0 : this.#failures + 1;
-      if (!busy.released) busy.page.writing = false;
-    }
-    this.#count(write, error);
-    if (!good && !busy.released) this.#store.loseBlock(busy.page);
+    const { page, released } = busy;
+    if (write && !released) page.writing = false;
+    if (!good && !released) this.#store.loseBlock(page);
     this.#store.end(block, busy);
+    if (good) this.counters[write ? "written" : "read"] += this.pageBytes;
+    else if (!write && error === BAD_PAGE) this.counters.badPages++;
+    else if (!write) this.counters.swapErrors++;
+    if (write && this.#writes.done(block, page, error)) this.counters.swapErrors++;
     return good;
   }
 
@@ -268,8 +251,7 @@ export class PagePool {
   lost(): void {
     for (const page of this.#pinned) page.pins--;
     this.#pinned.clear();
-    this.#writing = 0;
-    this.#failures = 0;
+    this.#writes.reset();
     this.#store.lost();
   }
 
@@ -303,12 +285,6 @@ export class PagePool {
 
   get #tokenBytes(): number {
     return this.pageBytes / PAGE_TOKENS;
-  }
-
-  #count(write: boolean, error: string): void {
-    if (error === "") this.counters[write ? "written" : "read"] += this.pageBytes;
-    else if (!write && error === BAD_PAGE) this.counters.badPages++;
-    else this.counters.swapErrors++;
   }
 
   #pin(page: PoolPage): void {

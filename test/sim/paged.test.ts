@@ -34,7 +34,7 @@ interface Story {
 }
 interface Mishap {
   readonly after: number;
-  readonly kind: "crash" | "cancel" | "pause" | "spoil" | "refuse";
+  readonly kind: "crash" | "cancel" | "pause" | "spoil" | "refuse" | "crowd";
 }
 interface Token {
   readonly token: number;
@@ -100,12 +100,17 @@ const fits = (length: number, { given }: Turn): boolean => length + given.length
 /** A swap file that can be told to fail, and to spoil what it holds. */
 class WornSwap extends MemorySwap {
   refusing = 0;
+  crowded = 0;
   spoiling = 0;
 
   override async write(block: number, name: Uint8Array, page: readonly Uint8Array[]) {
     if (this.refusing > 0) {
       this.refusing--;
       return "no space";
+    }
+    if (this.crowded > 0) {
+      this.crowded--;
+      return "busy";
     }
     return super.write(block, name, page);
   }
@@ -196,6 +201,7 @@ class Theatre implements AsyncDisposable {
     if (kind === "crash") machine.driver.crash();
     else if (kind === "spoil") this.swap.spoiling += 1;
     else if (kind === "refuse") this.swap.refusing += 3;
+    else if (kind === "crowd") this.swap.crowded += 5;
     else if (kind === "pause" && first) machine.sched.pause(first, machine.now);
     else if (kind === "cancel") {
       const cid = machine.openContext();
@@ -238,7 +244,7 @@ const deeds = fc.letrec<{ deed: Deed; deeds: readonly Deed[] }>((tie) => ({
 const story = fc.record({ deeds, nice: fc.integer({ min: -20, max: 19 }) });
 const mishap = fc.record({
   after: fc.nat(120),
-  kind: fc.constantFrom<Mishap["kind"]>("crash", "cancel", "pause", "spoil", "refuse"),
+  kind: fc.constantFrom<Mishap["kind"]>("crash", "cancel", "pause", "spoil", "refuse", "crowd"),
 });
 const setting = fc.record({
   slots: fc.integer({ min: 1, max: 4 }),
