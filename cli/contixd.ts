@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 import { type ConfigInput, loadConfig } from "../kernel/config.js";
 import { VERSION } from "../kernel/kernel.js";
 import { boot } from "../kernel/main.js";
+import { EVICTION_NAMES } from "../kernel/mm/eviction/policies.js";
 import { collect } from "./command.js";
 import { servedModels } from "./served-models.js";
 
@@ -31,6 +32,14 @@ function program(): Command {
     .option("--preload <names>", "models that are started with the daemon too, with commas")
     .option("--model-idle <time>", "stop a model's driver after so long without use; 0: never")
     .option("--memory-budget <size>", "memory for all drivers: bytes, 6GiB, or 80%")
+    .option("--page-memory <size>", "of it, each driver's pages: bytes, 1GiB, or 20%; 0: none")
+    .option("--swap <size>", "each model's swap file: 4GiB; 0: none")
+    .addOption(
+      new Option("--eviction <policy>", "which pages go when there is no room").choices(
+        EVICTION_NAMES,
+      ),
+    )
+    .option("--speculate <n>", "tokens that a lone row guesses ahead, with KV in int8", number)
     .addOption(new Option("--driver <kind>", "the LLM driver").choices(["onnxruntime", "fake"]))
     .option("--driver-options <json>", "options of the driver, as JSON")
     .option("--recipe <recipe>", "how weights are computed: auto, int8, q8 or fp32")

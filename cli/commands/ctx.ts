@@ -7,6 +7,7 @@ import { type Colours, out } from "../colour.js";
 import { finish, placeOf, whole } from "../command.js";
 import { CliError } from "../errors.js";
 import { count, duration, table } from "../format.js";
+import { readCid } from "../pid.js";
 import { print, printJson } from "../terminal.js";
 
 interface Json {
@@ -53,7 +54,7 @@ function registerLook(ctx: Command): void {
   const show = ctx
     .command("show")
     .description("One context.")
-    .argument("<cid>", "its id, such as n1.3")
+    .argument("<cid>", "its id, such as n1.3", readCid)
     .option("--json", "as JSON")
     .action((cid: string, options: Json, self: Command) => {
       return onKernel(self, async (os) => {
@@ -71,7 +72,7 @@ function registerChange(ctx: Command): void {
   const fork = ctx
     .command("fork")
     .description("Make another context with the same tokens; prints its id.")
-    .argument("<cid>", "its id, such as n1.3")
+    .argument("<cid>", "its id, such as n1.3", readCid)
     .option("--length <n>", "only so many tokens from its start", whole(0))
     .option("--ttl <s>", TTL, whole(1))
     .option("--json", "as JSON")
@@ -88,7 +89,7 @@ function registerChange(ctx: Command): void {
   const rm = ctx
     .command("rm")
     .description("Close contexts, whoever holds them. One that is in use is not closed.")
-    .argument("<cid...>", "their ids")
+    .argument("<cid...>", "their ids", collectCids)
     .action((cids: string[], _: unknown, self: Command) => {
       return onKernel(self, async (os) => {
         for (const cid of cids) await os.ctx.close(cid);
@@ -101,7 +102,7 @@ function registerFiles(ctx: Command): void {
   const snapshot = ctx
     .command("snapshot")
     .description("Write a context as a file: to stdout, or where --output says.")
-    .argument("<cid>", "its id, such as n1.3")
+    .argument("<cid>", "its id, such as n1.3", readCid)
     .option("-o, --output <file>", "the file to write")
     .action((cid: string, { output }: { output?: string }, self: Command) => {
       if (output === undefined && process.stdout.isTTY === true) {
@@ -135,6 +136,10 @@ function registerFiles(ctx: Command): void {
 async function onKernel(self: Command, work: (os: Os) => Promise<void>): Promise<void> {
   await using os = await attach(placeOf(self), "contix ctx");
   await work(os);
+}
+
+function collectCids(text: string, before: readonly string[] = []): string[] {
+  return [...before, readCid(text)];
 }
 
 /** Lets a context outlive this command. */

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { EVICTION_NAMES } from "../../kernel/mm/eviction/policies.js";
 import { bringUp } from "../bring-up.js";
 import { collect, finish, placeOf, whole } from "../command.js";
 import { daemonLog } from "../home.js";
@@ -26,6 +27,24 @@ export function registerUp(program: Command): void {
     )
     .option("--model-idle <time>", "stop a model's driver after so long without use; 0: never")
     .option("--memory-budget <size>", "memory for all drivers: bytes, 6GiB, or 80% of the machine")
+    .option(
+      "--page-memory <size>",
+      "of that, each driver's room for contexts that are in no slot: 1GiB, or 20% of the machine; 0: none",
+    )
+    .option(
+      "--swap <size>",
+      "each model's swap file, in the home: 4GiB; 0, the default: none. What is there survives a driver's death",
+    )
+    .addOption(
+      new Option("--eviction <policy>", "which of them go when there is no room").choices(
+        EVICTION_NAMES,
+      ),
+    )
+    .option(
+      "--speculate <n>",
+      "tokens guessed ahead where one context runs alone; only with KV in int8; 0: none",
+      whole(0, 16),
+    )
     .addOption(
       new Option("--driver <kind>", "the LLM driver; fake needs no model").choices([
         "onnxruntime",
@@ -47,6 +66,7 @@ export function registerUp(program: Command): void {
   finish(command, [
     "contix up",
     "contix up --model smollm2-135m-instruct --slots 8",
+    "contix up --page-memory 4GiB --swap 16GiB --eviction agent",
     "contix up --model smollm2-135m-instruct --model tiny --memory-budget 4GiB",
     "contix up --driver fake --home /tmp/try",
   ]);

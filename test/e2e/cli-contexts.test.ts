@@ -10,7 +10,8 @@ let bench: Bench;
 let os: Os;
 beforeAll(async () => {
   bench = await Bench.open();
-  await bench.ok(["up", "--driver", "fake"]);
+  const pages = ["--page-memory", "1MiB", "--swap", "1MiB", "--eviction", "agent"];
+  await bench.ok(["up", "--driver", "fake", ...pages, "--speculate", "4"]);
   os = await connect({ home: bench.home });
 });
 afterAll(async () => {
@@ -47,6 +48,12 @@ it("ctx: says what is wrong with a file, or an id", async () => {
   expect([cut.code, cut.stderr]).toEqual([1, expect.stringMatching(/EINVAL.*truncated: 50 of/)]);
   const gone = await bench.run(["ctx", "show", "n1.999"]);
   expect([gone.code, gone.stderr]).toEqual([1, expect.stringMatching(/ENOENT.*n1\.999/)]);
+  const zebra = await bench.run(["ctx", "rm", ctx.cid, "zebra"]);
+  expect([zebra.code, zebra.stderr]).toEqual([
+    2,
+    expect.stringContaining("zebra is no context's id"),
+  ]);
+  // Nothing was done.
   await ctx.close();
 });
 
@@ -54,7 +61,12 @@ it("free: tables, and JSON for scripts", async () => {
   await using ctx = await os.ctx.create();
   await ctx.append("text");
   await ctx.generate({ maxTokens: 2 });
-  expect(await bench.ok(["free"])).toMatch(/^fake +slots +1 /m);
+  const tables = await bench.ok(["free"]);
+  for (const tier of ["slots +1", "memory +\\d", "swap +\\d"]) {
+    expect(tables).toMatch(new RegExp(`^fake +${tier}`, "m"));
+  }
+  const wrong = await bench.run(["up", "--home", "/nowhere", "--eviction", "best"]);
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("lru, cost, agent")]);
   const { holders } = JSON.parse(await bench.ok(["free", "--json", "-n", "1"]));
   expect(holders).toMatchObject([{ pid: os.pid, contexts: 1 }]);
 });
