@@ -3,6 +3,7 @@ import { argumentsOf } from "./args.js";
 import type { Call } from "./call.js";
 import type { Engine } from "./engines/engine.js";
 import { ABI, type Kernel, NODE, VERSION } from "./kernel.js";
+import { processSleeps } from "./mm/process-waits.js";
 
 export function uname(kernel: Kernel, call: Call): void {
   const { engines, clock } = kernel;
@@ -69,6 +70,7 @@ function slotsOf({ model, sched, placer }: Engine) {
 export function sleep(kernel: Kernel, call: Call): void {
   const { us } = argumentsOf(call, "sleep");
   call.waitingOn = "timer";
+  processSleeps(kernel, call.process, Number(us));
   const cancel = kernel.clock.after(Number(us), () => call.done({ $case: "sleep", value: {} }));
   call.onEnd(cancel);
 }

@@ -6,6 +6,7 @@ import { useProcess } from "../cap/handles.js";
 import { makeId, showId } from "../ids.js";
 import type { Mail } from "../journal/state.js";
 import { type Kernel, NODE } from "../kernel.js";
+import { processWaits } from "../mm/process-waits.js";
 
 const TOPIC_LENGTH = 256;
 
@@ -46,5 +47,6 @@ export function recv(kernel: Kernel, call: Call): void {
     return;
   }
   call.waitingOn = "message";
+  processWaits(kernel, call.process, { kind: "message" });
   call.onEnd(kernel.mail.wait(pid, { from, take }));
 }

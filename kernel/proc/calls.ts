@@ -9,6 +9,7 @@ import type { Engine } from "../engines/engine.js";
 import { showId } from "../ids.js";
 import type { Process } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
+import { processWaits } from "../mm/process-waits.js";
 import type { Burst } from "../sched/burst.js";
 import { startOsProcess } from "./os-process.js";
 
@@ -61,6 +62,7 @@ export async function spawn(kernel: Kernel, call: Call): Promise<void> {
 export function wait(kernel: Kernel, call: Call): void {
   const { pid } = argumentsOf(call, "wait");
   call.waitingOn = "child";
+  processWaits(kernel, call.process, { kind: "child" });
   const found = (child: Process): void => {
     const { code, cause } = child.exit ?? { code: 0, cause: "" };
     const value = { pid: child.pid, exitCode: code, cause };
