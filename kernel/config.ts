@@ -16,6 +16,8 @@ import { DURATION, MEMORY, SIZE } from "./units.js";
 /** What is served when nobody says otherwise. */
 export const DEFAULT_MODEL = "smollm2-135m-instruct";
 
+const Percent = z.int().min(1).max(100);
+
 const Limits = z.strictObject({
   callsPerProcess: z.int().min(1).default(2048),
   contextsPerProcess: z.int().min(1).default(64),
@@ -26,6 +28,14 @@ const Limits = z.strictObject({
   /** Pages of 16 tokens of pinned contexts. */
   pinnedPagesPerProcess: z.int().min(0).default(256),
   pinnedPagesPerPrincipal: z.int().min(0).default(512),
+  /**
+   * Of each model's pages in RAM, and of its swap file: what one may have before his
+   * pages go first, in percent. Who is alone may have all.
+   */
+  memoryPercentPerProcess: Percent.default(50),
+  memoryPercentPerPrincipal: Percent.default(50),
+  swapPercentPerProcess: Percent.default(50),
+  swapPercentPerPrincipal: Percent.default(50),
   /** Results that a process has not acknowledged. */
   unackedResults: z.int().min(16).default(4096),
   unackedBytes: z

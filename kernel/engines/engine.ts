@@ -13,6 +13,7 @@ import { evictionPolicy } from "../mm/eviction/policies.js";
 import { PageCosts } from "../mm/page-costs.js";
 import { Placer } from "../mm/place.js";
 import { PagePool } from "../mm/pool.js";
+import type { Portions } from "../mm/tier.js";
 import { Loop } from "../sched/loop.js";
 import type { Policy } from "../sched/policy.js";
 import { priority } from "../sched/priority.js";
@@ -59,11 +60,19 @@ export function makeEngine(
 }
 
 /** The books of the driver's frames and blocks. */
-function poolOf({ engineDigest, pageBytes, frames, blocks }: Ready, { eviction }: Config) {
+function poolOf({ engineDigest, pageBytes, frames, blocks }: Ready, { eviction, limits }: Config) {
   return new PagePool({
+    portions: {
+      frames: portions(limits.memoryPercentPerPrincipal, limits.memoryPercentPerProcess),
+      blocks: portions(limits.swapPercentPerPrincipal, limits.swapPercentPerProcess),
+    },
     ...{ engineDigest, pageBytes, frames, blocks, costs: new PageCosts(pageBytes) },
     eviction: (ports) => evictionPolicy(eviction, ports),
   });
+}
+
+function portions(principal: number, process: number): Portions {
+  return { principal: principal / 100, process: process / 100 };
 }
 
 function policyOf({ policy, quantum }: Config): Policy {

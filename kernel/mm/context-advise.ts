@@ -7,7 +7,6 @@ import type { JournalRecord, Need } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
 import { theContext } from "./calls.js";
 import { shareOf } from "./context-options.js";
-import { saltOf } from "./names.js";
 import { pagesOf } from "./quota.js";
 
 export function pin(kernel: Kernel, call: Call): void {
@@ -20,7 +19,7 @@ export function pin(kernel: Kernel, call: Call): void {
   }
   call.done({ $case: "ctxPin", value: {} }, [{ type: "ctx.pinned", cid: context.cid, pinned }]);
   const { pool } = kernel.engines.of(context).placer;
-  if (pool.on) pool.hold(context.cid, context, saltOf(context), context.pinned);
+  if (pool.on) pool.holdContext(context);
 }
 
 export function advise(kernel: Kernel, call: Call): void {

@@ -9,7 +9,7 @@
 import type { PageSave } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Context, ReadonlyState } from "../journal/journal.js";
 import { enteredRight } from "./feed.js";
-import { saltOf, waysOf } from "./names.js";
+import { waysOf } from "./names.js";
 import { PAGE_TOKENS, type Page } from "./page.js";
 import type { PagePool } from "./pool.js";
 import type { Slot, SlotTable } from "./slots.js";
@@ -44,7 +44,7 @@ export class PageOut {
   pagesOf(cid: bigint): readonly Page[] {
     const context = this.state.contexts.get(cid);
     if (!context || !this.pool.on) return [];
-    return this.pool.hold(cid, context, saltOf(context), context.pinned);
+    return this.pool.holdContext(context);
   }
 
   /** Saves of every full page that is in a slot and was not saved yet, and of forks' tails. */

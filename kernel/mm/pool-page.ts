@@ -1,6 +1,13 @@
 /** A page as the pool keeps it. Only the pool's own files change it. */
 import type { Page } from "./page.js";
 
+/** For whom a page was made. */
+export interface Payer {
+  readonly principal: string;
+  /** 0n: no process. */
+  readonly process: bigint;
+}
+
 export class PoolPage implements Page {
   frame = -1;
   block = -1;
@@ -20,6 +27,7 @@ export class PoolPage implements Page {
     readonly parent: PoolPage | undefined,
     readonly tokens: readonly number[],
     readonly ways: number,
+    readonly payer: Payer,
   ) {
     this.depth = parent ? parent.depth + 1 : 0;
   }

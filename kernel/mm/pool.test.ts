@@ -278,7 +278,12 @@ describe("the pool's books", () => {
   it.each(["lru", "cost", "agent"] as const)("add up after every operation, under %s", (name) => {
     fc.assert(
       fc.property(fc.nat(6), fc.nat(6), fc.array(op, { maxLength: 80 }), (frames, blocks, ops) => {
-        const p = pool(frames, blocks, { eviction: (ports) => evictionPolicy(name, ports) });
+        const half = { principal: 0.5, process: 0.5 };
+        const portions = { frames: half, blocks: half };
+        const p = pool(frames, blocks, {
+          eviction: (ports) => evictionPolicy(name, ports),
+          portions,
+        });
         const histories = new Map<bigint, PagedHistory>();
         let moving: { block: number; write: boolean; start: number }[] = [];
         let time = 0;

@@ -25,32 +25,28 @@ import type {
   PageSave,
   PageWrite,
 } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { Context } from "../journal/journal.js";
 import { evictionPolicy } from "./eviction/policies.js";
 import type { EvictionPorts, Wait } from "./eviction/policy.js";
-import { nameBytes, type PagedHistory, pageName } from "./names.js";
+import { nameBytes, type PagedHistory, pageName, saltOf } from "./names.js";
 import { isKept, PAGE_TOKENS, type Page } from "./page.js";
 import { checkPool } from "./pool-check.js";
 import { emptyCounters, type PoolCounters } from "./pool-counters.js";
-import type { PoolPage } from "./pool-page.js";
+import type { Payer, PoolPage } from "./pool-page.js";
+import { type Residency, residencyOf } from "./residency.js";
 import { Store, type StoreOptions } from "./store.js";
 import { type NameOf, Tables } from "./tables.js";
 import type { Tier } from "./tier.js";
 import { WriteThrough } from "./write-through.js";
 
-export interface PoolOptions extends Pick<StoreOptions, "eviction" | "costs" | "pageBytes"> {
+export interface PoolOptions
+  extends Pick<StoreOptions, "eviction" | "costs" | "pageBytes" | "portions"> {
   readonly engineDigest: string;
   /** Of the driver: Ready.frames and Ready.blocks. Without frames nothing is kept. */
   readonly frames: number;
   readonly blocks: number;
   /** Another hash, for tests of collisions. */
   readonly nameOf?: NameOf;
-}
-
-/** Where a context's pages are: in RAM, or in the swap file only. */
-export interface Residency {
-  readonly pages: number;
-  readonly frames: number;
-  readonly blocks: number;
 }
 
 export class PagePool {
@@ -81,10 +77,10 @@ export class PagePool {
   get on(): boolean {
     return this.#store.frames.count > 0;
   }
-  get frames(): Pick<Tier, "count" | "free" | "evicted"> {
+  get frames(): Pick<Tier, "count" | "free" | "evicted" | "heldBy"> {
     return this.#store.frames;
   }
-  get blocks(): Pick<Tier, "count" | "free" | "evicted"> {
+  get blocks(): Pick<Tier, "count" | "free" | "evicted" | "heldBy"> {
     return this.#store.blocks;
   }
   /** Frames that wait to be written, when there is room for more writes. */
@@ -92,14 +88,25 @@ export class PagePool {
     return this.#writes.backlog;
   }
 
-  // ---- page tables ----
-
   /**
    * The pages of a history's full 16s, which its context holds from now on. `salt` says
-   * who may share them (names.ts). Where they are kept, if anywhere, the pages say.
+   * who may share them (names.ts), `payer` in whose share of the tiers they count. Where
+   * they are kept, if anywhere, the pages say.
    */
-  hold(cid: bigint, history: PagedHistory, salt: string, pinned = false): readonly Page[] {
-    return this.#tables.walk(cid, history, salt, pinned).pages;
+  hold(
+    cid: bigint,
+    history: PagedHistory,
+    salt: string,
+    pinned = false,
+    payer: Payer = { principal: salt, process: 0n },
+  ): readonly Page[] {
+    return this.#tables.walk(cid, history, { salt, pinned, payer }).pages;
+  }
+
+  /** The pages of a context as it stands. */
+  holdContext(context: Context): readonly Page[] {
+    const { cid, principal, owner, pinned } = context;
+    return this.hold(cid, context, saltOf(context), pinned, { principal, process: owner });
   }
 
   /** The page table as it was held last. */
@@ -137,8 +144,6 @@ export class PagePool {
     if (table) this.#tables.dropTail(table);
   }
 
-  // ---- what contexts do, for the policies ----
-
   /** A burst of a held context begins: it uses what is kept of its pages. */
   runs(cid: bigint, now: number): void {
     if (!this.on) return;
@@ -154,11 +159,11 @@ export class PagePool {
 
   /** A context's burst has ended, and its process waits. */
   waits(cid: bigint, wait: Wait, now: number): void {
+    // Of one that has no pages they need not know.
+    if (!this.#tables.byContext.has(cid)) return;
     this.#store.frames.policy.waits(cid, wait, now);
     this.#store.blocks.policy.waits(cid, wait, now);
   }
-
-  // ---- what the driver is to do ----
 
   /**
    * Keeps a page of context `cid` that is in `slot`: what the driver is to save. Undefined
@@ -229,8 +234,6 @@ export class PagePool {
     return this.#writes.next(now);
   }
 
-  // ---- what became of it ----
-
   /** A read or a write is over. @returns whether it went well */
   done({ block, write, error }: PageDone): boolean {
     const busy = this.#store.busy.get(block);
@@ -261,8 +264,6 @@ export class PagePool {
     this.#store.refit(frames, blocks);
   }
 
-  // ---- for whoever looks ----
-
   /** Throws when the books do not add up. For tests and the simulator: it looks at every page. */
   invariants(): void {
     checkPool(this.#tables, this.#store, this.#pinned);
@@ -274,13 +275,8 @@ export class PagePool {
     return all.sort((a, b) => b.pages - a.pages || (a.cid < b.cid ? -1 : 1)).slice(0, limit);
   }
 
-  /** How many pages a context has, its tail included, and where they are kept. */
   residency(cid: bigint): Residency {
-    const { pages = [], tail } = this.#tables.byContext.get(cid) ?? {};
-    const all = tail ? [...pages, tail] : pages;
-    const frames = all.filter(({ frame }) => frame >= 0).length;
-    const blocks = all.filter(({ frame, block }) => frame < 0 && block >= 0).length;
-    return { pages: all.length, frames, blocks };
+    return residencyOf(this.#tables.byContext.get(cid) ?? { pages: [], tail: undefined });
   }
 
   get #tokenBytes(): number {

@@ -5,7 +5,7 @@
 import type { EvictionPolicy, EvictionPorts } from "./eviction/policy.js";
 import type { Page } from "./page.js";
 import type { PoolPage } from "./pool-page.js";
-import { Tier } from "./tier.js";
+import { type Portions, Tier } from "./tier.js";
 
 /** What moves at a block: writes and reads under way, and whether its page gave it up. */
 export interface Busy {
@@ -26,9 +26,14 @@ export interface StoreOptions {
   readonly pageBytes: number;
   readonly eviction: (ports: EvictionPorts) => EvictionPolicy;
   readonly costs: PageCosts;
+  /** Of RAM and of the swap file; by default all. */
+  readonly portions?: { readonly frames: Portions; readonly blocks: Portions };
   /** Hears of a page that has no place any more. */
   readonly onUnplaced: (page: PoolPage) => void;
 }
+
+const ALL: Portions = { principal: 1, process: 1 };
+const WHOLE = { frames: ALL, blocks: ALL };
 
 export class Store {
   frames: Tier;
@@ -46,7 +51,7 @@ export class Store {
   /** A frame for a page, in which it is from now on; -1: none can be had. */
   enterFrame(page: PoolPage, cid: bigint, now: number): number {
     const frame = sheltered(page.parent, () =>
-      this.frames.take((page.parent?.frame ?? -2) + 1, now),
+      this.frames.take(page, (page.parent?.frame ?? -2) + 1, now),
     );
     if (frame < 0) return frame;
     page.frame = frame;
@@ -60,7 +65,9 @@ export class Store {
 
   /** A block for a page, to which it is being written from now on; -1: none can be had. */
   enterBlock(page: PoolPage, cid: bigint, now: number): number {
-    const block = sheltered(page, () => this.blocks.take((page.parent?.block ?? -2) + 1, now));
+    const block = sheltered(page, () =>
+      this.blocks.take(page, (page.parent?.block ?? -2) + 1, now),
+    );
     if (block < 0) return block;
     page.block = block;
     page.writing = true;
@@ -140,17 +147,23 @@ export class Store {
   }
 
   #tiers(frames: number, blocks: number): [Tier, Tier] {
-    const { eviction, costs, pageBytes } = this.#options;
+    const { eviction, costs, pageBytes, portions = WHOLE } = this.#options;
     const ports = { rebuildUs: costs.rebuildUs, bytes: () => pageBytes };
     const never = (): number => Number.POSITIVE_INFINITY;
     const fetchUs = (page: Page): number => (page.block >= 0 ? costs.readUs(page) : never());
     const frame = (page: Page): boolean => !mayLeaveFrame(page as PoolPage);
     const block = (page: Page): boolean => !this.#mayLeaveBlock(page as PoolPage);
     return [
-      new Tier(frames, eviction({ ...ports, fetchUs, pinned: frame }), (p) => this.leaveFrame(p)),
-      new Tier(blocks, eviction({ ...ports, fetchUs: never, pinned: block }), (p) =>
-        this.leaveBlock(p),
-      ),
+      new Tier({
+        ...{ count: frames, eviction, portions: portions.frames },
+        ports: { ...ports, fetchUs, pinned: frame },
+        evict: (page) => this.leaveFrame(page),
+      }),
+      new Tier({
+        ...{ count: blocks, eviction, portions: portions.blocks },
+        ports: { ...ports, fetchUs: never, pinned: block },
+        evict: (page) => this.leaveBlock(page),
+      }),
     ];
   }
 

@@ -8,10 +8,12 @@
  */
 import { type PagedHistory, type pageName, rootName, waysOf } from "./names.js";
 import { PAGE_TOKENS } from "./page.js";
-import { PoolPage, sameTokens } from "./pool-page.js";
+import { type Payer, PoolPage, sameTokens } from "./pool-page.js";
 
 export interface Table {
   readonly salt: string;
+  /** Whose pages those are that it makes. */
+  payer: Payer;
   readonly pages: PoolPage[];
   tail: PoolPage | undefined;
   /** Its full pages stay in RAM once they are there. */
@@ -19,6 +21,14 @@ export interface Table {
 }
 
 export type NameOf = typeof pageName;
+
+/** How a context holds its pages. */
+export interface Holding {
+  /** Who may share them (names.ts). */
+  readonly salt: string;
+  readonly payer: Payer;
+  readonly pinned: boolean;
+}
 
 export class Tables {
   readonly index = new Map<string, PoolPage>();
@@ -39,16 +49,17 @@ export class Tables {
    * The table of a context, brought up to its history: pages that no longer stand there
    * are let go, those of further full pages are found or made. One hash a new page.
    */
-  walk(cid: bigint, history: PagedHistory, salt: string, pinned = false): Table {
+  walk(cid: bigint, history: PagedHistory, { salt, payer, pinned }: Holding): Table {
     let table = this.byContext.get(cid);
     if (table && table.salt !== salt) {
       this.drop(cid);
       table = undefined;
     }
     if (!table) {
-      table = { salt, pages: [], tail: undefined, pinned: false };
+      table = { salt, payer, pages: [], tail: undefined, pinned: false };
       this.byContext.set(cid, table);
     }
+    table.payer = payer;
     this.#trim(table, history);
     const full = Math.floor(history.tokens.length / PAGE_TOKENS);
     for (let i = table.pages.length; i < full; i++) {
@@ -79,10 +90,10 @@ export class Tables {
   fork(from: bigint, to: bigint): void {
     const table = this.byContext.get(from);
     if (!table || this.byContext.has(to)) return;
-    const { salt, pages, tail } = table;
+    const { salt, payer, pages, tail } = table;
     for (const page of pages) page.refs++;
     if (tail) tail.refs++;
-    this.byContext.set(to, { salt, pages: [...pages], tail, pinned: false });
+    this.byContext.set(to, { salt, payer, pages: [...pages], tail, pinned: false });
   }
 
   /** The context is gone, or is to be walked anew. */
@@ -143,7 +154,7 @@ export class Tables {
     const name = this.#nameOf(parent?.name ?? this.#root(table.salt), tokens, ways);
     const known = this.index.get(name);
     if (known?.is(parent, tokens, ways)) return known;
-    const page = new PoolPage(name, parent, tokens, ways);
+    const page = new PoolPage(name, parent, tokens, ways, table.payer);
     if (!known) this.index.set(name, page);
     return page;
   }

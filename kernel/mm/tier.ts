@@ -2,9 +2,25 @@
  * One tier of pages: the frames of the driver's RAM, or the blocks of its swap file. It
  * gives places to pages, and asks its policy whose place to take when none is free.
  */
-import type { EvictionPolicy } from "./eviction/policy.js";
+import type { EvictionPolicy, EvictionPorts } from "./eviction/policy.js";
 import { Places } from "./frames.js";
 import type { PoolPage } from "./pool-page.js";
+import { Shares } from "./shares.js";
+
+/** Of all places, what a principal and a process may have before they give way to others; 0 to 1. */
+export interface Portions {
+  readonly principal: number;
+  readonly process: number;
+}
+
+export interface TierOptions {
+  readonly count: number;
+  readonly eviction: (ports: EvictionPorts) => EvictionPolicy;
+  readonly ports: EvictionPorts;
+  readonly portions: Portions;
+  /** Takes a page's place away, by way of `left` and `release`. */
+  readonly evict: (page: PoolPage) => void;
+}
 
 export class Tier {
   readonly pages = new Set<PoolPage>();
@@ -13,11 +29,18 @@ export class Tier {
   readonly #places: Places;
   readonly #evict: (page: PoolPage) => void;
 
-  /** `evict` takes a page's place away, by way of `left` and `release`. */
-  constructor(count: number, policy: EvictionPolicy, evict: (page: PoolPage) => void) {
+  /** Who has more than his share gives way: principals before their processes. */
+  readonly #principals: Shares<string>;
+  readonly #processes: Shares<bigint>;
+
+  constructor({ count, eviction, ports, portions, evict }: TierOptions) {
     this.#places = new Places(count);
-    this.policy = policy;
+    this.policy = eviction(ports);
     this.#evict = evict;
+    const limit = (part: number): number => (part < 1 ? part * count : Number.POSITIVE_INFINITY);
+    const { principal, process } = portions;
+    this.#principals = new Shares(limit(principal), (page) => page.payer.principal, ports);
+    this.#processes = new Shares(limit(process), (page) => page.payer.process, ports);
   }
 
   get count(): number {
@@ -30,13 +53,13 @@ export class Tier {
     return this.#places.isFree(place);
   }
 
-  /** A place, `wanted` if it can be; -1 when there is none and none can be made. */
-  take(wanted: number, now: number): number {
+  /** A place for a page, `wanted` if it can be; -1 when there is none and none can be made. */
+  take(page: PoolPage, wanted: number, now: number): number {
     if (this.#places.free === 0) {
-      const victim = this.#places.count > 0 ? this.policy.victim(now) : undefined;
+      const victim = this.#places.count > 0 ? this.#victim(page, now) : undefined;
       if (!victim) return -1;
       this.evicted++;
-      this.#evict(victim as PoolPage);
+      this.#evict(victim);
     }
     return this.#places.take(wanted);
   }
@@ -45,20 +68,37 @@ export class Tier {
     this.pages.add(page);
     page.lastUsed = now;
     this.policy.added(page, cid, now);
+    this.#principals.added(page, cid, now);
+    this.#processes.added(page, cid, now);
   }
 
   used(page: PoolPage, cid: bigint, now: number): void {
     page.lastUsed = now;
     this.policy.used(page, cid, now);
+    this.#principals.used(page, cid, now);
+    this.#processes.used(page, cid, now);
   }
 
   /** The page is out of the tier. Its place is given back apart: something may still move there. */
   left(page: PoolPage): void {
     this.pages.delete(page);
     this.policy.removed(page);
+    this.#principals.removed(page);
+    this.#processes.removed(page);
   }
 
   release(place: number): void {
     this.#places.release(place);
+  }
+
+  /** Places of one principal. */
+  heldBy(principal: string): number {
+    return this.#principals.pagesOf(principal);
+  }
+
+  #victim(page: PoolPage, now: number): PoolPage | undefined {
+    const { policy } = this;
+    const over = this.#principals.victim(page, now) ?? this.#processes.victim(page, now);
+    return over ?? (policy.victim(now) as PoolPage | undefined);
   }
 }
