@@ -10,6 +10,7 @@ import type { ContextLife } from "./mm/context-life.js";
 import type { Quotas } from "./mm/quota.js";
 import type { Accounts } from "./proc/accounts.js";
 import type { Processes } from "./proc/processes.js";
+import type { ChunkRate } from "./sched/chunk-rate.js";
 import type { Trap } from "./trap.js";
 
 export interface Kernel {
@@ -28,6 +29,8 @@ export interface Kernel {
   /** Who uses a context, and when it ends. */
   readonly life: ContextLife;
   readonly quotas: Quotas;
+  /** How often streams tell what they have. */
+  readonly chunkRate: ChunkRate;
   readonly startedAt: number;
 }
 

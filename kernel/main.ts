@@ -18,6 +18,7 @@ import { ContextLife } from "./mm/context-life.js";
 import { Quotas } from "./mm/quota.js";
 import { Accounts } from "./proc/accounts.js";
 import { Processes } from "./proc/processes.js";
+import { ChunkRate } from "./sched/chunk-rate.js";
 import { Trap } from "./trap.js";
 import { durationUs, memoryBytes } from "./units.js";
 
@@ -85,6 +86,7 @@ function assemble(config: Config, log: Kernel["log"], library: ModelLibrary): Ke
     engines,
     life: new ContextLife({ clock, journal, engines, log }),
     quotas: new Quotas(config.limits, journal),
+    chunkRate: new ChunkRate(),
     startedAt: clock.now(),
   };
   // The trap and the process table reach everything else through the kernel itself.

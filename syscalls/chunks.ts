@@ -4,8 +4,8 @@
  * it at a time. So a reader that stops pauses its own call and no other.
  */
 
-/** Chunks the kernel may be ahead of the reader. */
-export const CREDIT = 64;
+/** Chunks the kernel may be ahead of the reader. Where many read, each chunk is several tokens. */
+export const CREDIT = 16;
 
 export class Chunks {
   readonly #texts: string[] = [];

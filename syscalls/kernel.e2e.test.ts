@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { CREDIT } from "./chunks.js";
 import { ConnectionError, type Os, SyscallError } from "./index.js";
 import { startTestKernel, type TestKernel } from "./testing.js";
 import { startProxy } from "./testing-support/proxy.js";
@@ -117,18 +118,20 @@ test("mail that is there is taken even with no time to wait", async () => {
 });
 
 test("of two streams the one that is not read pauses, and the other goes on", async () => {
+  // Slow enough for more chunks than the reader has asked for.
+  await using slow = await startTestKernel({ slots: 4, slotTokens: 512, stepUs: 5000 });
+  await using os = await slow.connect({ name: "test" });
   const options = { maxTokens: 300, ignoreEos: true };
   const paused = os.llm.generate("paused", options)[Symbol.asyncIterator]();
   await paused.next();
   let chunks = 0;
   for await (const _ of os.llm.generate("read", options)) chunks += 1;
-  expect(chunks).toBeGreaterThan(64);
+  expect(chunks).toBeGreaterThan(CREDIT);
   const me = (await os.proc.ps()).find(({ pid }) => pid === os.pid);
   expect(me?.waitingOn).toBe("credit");
   let text = "";
   for (let next = await paused.next(); !next.done; next = await paused.next()) text += next.value;
   expect(text).not.toBe("");
-  await idle();
 });
 
 test("errors are typed and say what would be right", async () => {

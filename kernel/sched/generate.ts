@@ -1,10 +1,9 @@
 /** llm.generate: from the arguments to a burst, and from its tokens to the caller. */
 import { ContixError } from "../../proto/errno.js";
-import { GenerateCall, type Sampling } from "../../proto/gen/contix/v1/calls.js";
+import { GenerateCall } from "../../proto/gen/contix/v1/calls.js";
 import type { Usage } from "../../proto/gen/contix/v1/kernel.js";
-import { argumentsOf, inRange, notEmpty } from "../args.js";
+import { argumentsOf } from "../args.js";
 import { type Call, NO_USAGE } from "../call.js";
-import { u64 } from "../clock.js";
 import type { Engine } from "../engines/engine.js";
 import type { ServedModel } from "../engines/served-model.js";
 import type { Context } from "../journal/journal.js";
@@ -14,6 +13,8 @@ import { nextCid } from "../mm/calls.js";
 import { chatTokens, checkWindow, type Tokenized, tokenizeInput } from "../mm/input.js";
 import type { Account } from "../proc/accounts.js";
 import type { Burst, BurstEnd, BurstListener, BurstSpec, SamplingSpec } from "./burst.js";
+import { ChunkStream } from "./chunk-stream.js";
+import { checkSampling, checkStops } from "./generate-args.js";
 import { watchPrefill } from "./prefill-progress.js";
 
 export async function generate(kernel: Kernel, call: Call): Promise<void> {
@@ -62,10 +63,8 @@ class Generation implements BurstListener {
   #text = "";
   readonly #tokens: number[] = [];
   #progress: Disposable | undefined;
-  /** Produced, but not sent yet: its reader is behind. */
-  #unsentText = "";
-  #unsentTokens: number[] = [];
-  #credit: number;
+  /** Of a caller who reads along. */
+  readonly #stream: ChunkStream | undefined;
   #attached = true;
   #left = false;
 
@@ -75,9 +74,9 @@ class Generation implements BurstListener {
     this.#args = args;
     this.#model = model;
     this.#hold = model.hold();
-    this.#credit = args.stream ? call.syscall.credit : Number.POSITIVE_INFINITY;
+    this.#stream = args.stream ? this.#openStream(call.syscall.credit) : undefined;
     call.onEnd((error) => this.#stop(error));
-    call.onCredit((n) => this.#give(n));
+    call.onCredit((n) => this.#stream?.give(n));
     call.onAttachment((attached) => this.#attachment(attached));
   }
 
@@ -146,11 +145,7 @@ class Generation implements BurstListener {
     this.#text += text;
     for (const token of tokens) this.#tokens.push(token);
     this.#account().tokensOut += tokens.length;
-    if (!this.#args.stream) return;
-    this.#unsentText += text;
-    this.#unsentTokens.push(...tokens);
-    this.#flush(false);
-    this.#regulate();
+    this.#stream?.add(text, tokens);
   }
 
   end(end: BurstEnd): void {
@@ -160,7 +155,7 @@ class Generation implements BurstListener {
       this.#call.fail(end.error, usage, effects);
       return;
     }
-    this.#flush(true);
+    this.#stream?.finish();
     const { finish, stop } = end;
     const value = { text: this.#text, tokens: this.#tokens, finish, seed: this.#seed, stop };
     this.#call.done({ $case: "generate", value }, effects, usage);
@@ -213,6 +208,7 @@ class Generation implements BurstListener {
       this.#bookTime(this.#burst);
     }
     this.#progress?.[Symbol.dispose]();
+    this.#stream?.stop();
     this.#lock?.[Symbol.dispose]();
     this.#room?.[Symbol.dispose]();
     this.#hold[Symbol.dispose]();
@@ -239,33 +235,23 @@ class Generation implements BurstListener {
     account.servedUs += burst.servedUs;
   }
 
-  #give(n: number): void {
-    this.#credit += n;
-    this.#flush(false);
-    this.#regulate();
+  #openStream(credit: number): ChunkStream {
+    const { clock, chunkRate } = this.#kernel;
+    const send = (text: string, tokens: number[]): void => this.#call.chunk(text, tokens);
+    return new ChunkStream({ clock, chunkRate, send, onAble: () => this.#regulate() }, credit);
   }
 
   #attachment(attached: boolean): void {
     this.#attached = attached;
-    this.#flush(false);
-    this.#regulate();
-  }
-
-  /** Sends what is unsent, in one chunk, if the caller is there and has room; the rest of a finished call always. */
-  #flush(last: boolean): void {
-    if (!this.#args.stream || this.#unsentText === "") return;
-    if ((this.#credit <= 0 || !this.#attached) && !last) return;
-    this.#credit--;
-    this.#call.chunk(this.#unsentText, this.#unsentTokens);
-    this.#unsentText = "";
-    this.#unsentTokens = [];
+    if (this.#stream) this.#stream.attachment(attached);
+    else this.#regulate();
   }
 
   /** A burst competes for a slot only while somebody can take what it makes. */
   #regulate(): void {
     if (!this.#burst) return;
     const now = this.#kernel.clock.now();
-    const able = this.#attached && this.#credit > 0;
+    const able = this.#stream?.able ?? this.#attached;
     if (able) this.#engine?.sched.resume(this.#burst, now);
     else this.#engine?.sched.pause(this.#burst, now);
     this.#call.waitingOn = able ? "slot" : "credit";
@@ -284,44 +270,5 @@ class Generation implements BurstListener {
       servedUs: BigInt(burst.servedUs),
       firstTokenUs: BigInt(first),
     };
-  }
-}
-
-/**
- * What a caller gets who asks for nothing: min-p keeps a small model from its wildest
- * tokens, and spares the sampler most of the vocabulary.
- */
-const DEFAULTS = { temperature: 0.7, minP: 0.05 };
-
-function checkSampling(kernel: Kernel, s: Sampling | undefined): SamplingSpec {
-  const top = { k: s?.topK ?? 0, p: s?.topP ?? 1 };
-  if (!(top.p > 0 && top.p <= 1)) {
-    throw new ContixError("EINVAL", `top_p is ${top.p}; it must be above 0 and at most 1`, {
-      argument: "top_p",
-    });
-  }
-  return {
-    temperature: inRange("temperature", s?.temperature ?? DEFAULTS.temperature, 0, 2),
-    topK: top.k,
-    topP: top.p,
-    minP: inRange("min_p", s?.minP ?? DEFAULTS.minP, 0, 0.999_999),
-    repetitionPenalty: inRange("repetition_penalty", s?.repetitionPenalty ?? 1, 0.01, 100),
-    presencePenalty: inRange("presence_penalty", s?.presencePenalty ?? 0, -2, 2),
-    seed: s?.seed ?? u64(kernel.random),
-  };
-}
-
-function checkStops(kernel: Kernel, stops: readonly string[]): void {
-  const { stopStrings, stopLength } = kernel.config.limits;
-  inRange("the number of stop strings", stops.length, 0, stopStrings);
-  for (const stop of stops) {
-    notEmpty("stop", stop);
-    if (stop.length > stopLength) {
-      throw new ContixError(
-        "EINVAL",
-        `a stop string of ${stop.length} characters; at most ${stopLength}`,
-        { argument: "stop" },
-      );
-    }
   }
 }
