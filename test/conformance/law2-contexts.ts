@@ -19,8 +19,8 @@ interface Turn {
   readonly given: readonly number[];
   readonly answer: GenerateOptions;
 }
-/** A context's life. */
-export type Life = readonly [first: Turn, second: Turn];
+/** A context's life, turn by turn. */
+export type Life = readonly Turn[];
 
 interface Answer {
   readonly tokens: readonly number[];
@@ -35,8 +35,8 @@ export interface Told {
   /** Before the second turn: full pages, and those of them that only the swap file had. */
   readonly pages: number;
   readonly swapped: number;
-  /** Slots in which it was seen, by turn. */
-  readonly slots: readonly (readonly number[])[];
+  /** Slots in which it was seen. */
+  readonly slots: readonly number[];
 }
 
 /** What is done to contexts that all are told at once. */
@@ -59,10 +59,12 @@ export interface LifeOptions {
   readonly count: number;
   /** Pieces of it are what is given. */
   readonly source: readonly number[];
+  /** Default: 2. */
+  readonly turns?: number;
 }
 
-/** Lives by dice: 20 to 120 tokens given, 8 to 24 generated; some begin alike. */
-export function lives(dice: Dice, { count, source }: LifeOptions): Life[] {
+/** Lives by dice: 20 to 120 tokens given, 4 to 12 generated in each turn; some begin alike. */
+export function lives(dice: Dice, { count, source, turns = 2 }: LifeOptions): Life[] {
   const piece = (length: number): number[] => {
     const start = dice.int(0, source.length - length);
     return source.slice(start, start + length);
@@ -72,10 +74,10 @@ export function lives(dice: Dice, { count, source }: LifeOptions): Life[] {
     const length = dice.int(20, 120);
     const alike = length > 40 && dice.chance(0.3);
     const given = alike ? [...preamble, ...piece(length - preamble.length)] : piece(length);
-    return [
-      { given, answer: answer(dice) },
-      { given: piece(dice.pick([0, 1, 2, 9])), answer: answer(dice) },
-    ];
+    return Array.from({ length: turns }, (_, turn) => ({
+      given: turn === 0 ? given : piece(dice.pick([0, 1, 2, 9])),
+      answer: answer(dice),
+    }));
   });
 }
 
@@ -100,8 +102,22 @@ export class TestedKernel implements AsyncDisposable {
     this.#end = end;
   }
 
-  static async open(dir: string, { config, pageMemory }: Treatment): Promise<TestedKernel> {
+  /** With a home of its own. */
+  static async open(dir: string, treatment: Treatment): Promise<TestedKernel> {
     const home = await mkdtemp(join(tmpdir(), "contix-law2-"));
+    const kernel = await TestedKernel.at(home, dir, treatment);
+    return new TestedKernel(kernel.os, async () => {
+      await kernel[Symbol.asyncDispose]();
+      await rm(home, { recursive: true, force: true });
+    });
+  }
+
+  /** With a home that is there. */
+  static async at(
+    home: string,
+    dir: string,
+    { config, pageMemory }: Treatment,
+  ): Promise<TestedKernel> {
     await writeFile(join(home, "config.yaml"), "limits: { contextsPerProcess: 1000 }\n");
     const settings = { modelIdle: "0", memoryBudget: "1TiB", logLevel: "silent", drainMs: 0 };
     const daemon = await boot(
@@ -112,7 +128,6 @@ export class TestedKernel implements AsyncDisposable {
     return new TestedKernel(os, async () => {
       await os.close();
       await daemon.stop();
-      await rm(home, { recursive: true, force: true });
     });
   }
 
@@ -158,14 +173,13 @@ function libraryOf(dir: string, pageMemory: number): ModelLibrary {
 
 /** Each context alone in one slot of a kernel that keeps no pages. */
 export async function undisturbed(dir: string, all: readonly Life[]): Promise<Told[]> {
-  const config = { slots: 1 };
+  const config = { slots: 1, threads: 1 };
   await using kernel = await TestedKernel.open(dir, { config, pageMemory: 0 });
   const told: Told[] = [];
   for (const life of all) {
     await using context = await kernel.os.ctx.create();
     const telling = new Telling(context, life);
-    await telling.turn();
-    await telling.turn();
+    for (const _ of life) await telling.turn();
     told.push(telling.told);
   }
   expect((await kernel.os.sys.stats()).contextSwitches).toBe(0);
@@ -205,11 +219,11 @@ export async function treated(
 }
 
 /** One context on its way. */
-class Telling {
+export class Telling {
   readonly context: Context;
   readonly #life: Life;
   readonly #answers: Answer[] = [];
-  readonly #slots: number[][] = [];
+  readonly #slots = new Set<number>();
   #cached = 0;
   #recomputed = 0;
   #pages = 0;
@@ -227,7 +241,7 @@ class Telling {
       recomputed: this.#recomputed,
       pages: this.#pages,
       swapped: this.#swapped,
-      slots: this.#slots,
+      slots: [...this.#slots],
     };
   }
 
@@ -238,16 +252,14 @@ class Telling {
   }
 
   async turn(): Promise<void> {
-    const { given, answer } = this.#life[this.#answers.length === 0 ? 0 : 1];
+    const { given = [], answer = {} } = this.#life[this.#answers.length] ?? {};
     if (given.length > 0) await this.context.append({ tokens: given });
     const generation = this.context.generate(answer);
-    const seen = new Set<number>();
     for await (const _ of generation) {
       const { slot } = await this.context.stat();
-      if (slot !== null) seen.add(slot);
+      if (slot !== null) this.#slots.add(slot);
     }
     const { tokens, text, usage } = await generation;
-    this.#slots.push([...seen]);
     this.#answers.push({ tokens, text });
     this.#cached = usage.cachedTokens;
     this.#recomputed = usage.recomputedTokens;
