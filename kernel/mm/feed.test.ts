@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Run } from "../journal/state.js";
-import { chunkSize, type History, keepable, segments } from "./feed.js";
+import { chunkSize, enteredRight, type History, keepable, segments } from "./feed.js";
 
 function history(...runs: [given: boolean, length: number][]): History {
   const out: Run[] = [];
@@ -17,6 +17,16 @@ function history(...runs: [given: boolean, length: number][]): History {
 const histories = fc
   .array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 })
   .map((lengths) => history(...lengths.map((n, i): [boolean, number] => [i % 2 === 0, n])));
+
+describe("enteredRight", () => {
+  it("leaves out a given token that was the only one of its run, and is no more", () => {
+    expect(enteredRight(history([false, 15], [true, 4]), 16)).toBe(15);
+    expect(enteredRight(history([false, 15], [true, 1]), 16)).toBe(16);
+    expect(enteredRight(history([false, 15], [true, 4]), 17)).toBe(17);
+    expect(enteredRight(history([false, 15], [false, 4]), 16)).toBe(16);
+    expect(enteredRight(history([true, 4]), 0)).toBe(0);
+  });
+});
 
 describe("keepable", () => {
   it("leaves two given tokens to compute when all are resident", () => {
