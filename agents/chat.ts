@@ -1,16 +1,24 @@
 /**
  * A chat in the terminal, over one context that lives on. Ctrl-C stops the
- * answer, twice ends the chat; /stats shows where the context stands.
+ * answer, twice ends the chat; /stats shows where the context stands. When it outgrows
+ * the window, its oldest turns are moved out; /recall WORDS brings one back.
  *
- *   contix run -i agents/chat.ts [MODEL]
+ *   contix run -i agents/chat.ts [MODEL] [--overflow oldest|relevance|none] [--summaries]
  */
 import { createInterface } from "node:readline";
-import { type Context, connect, SyscallError, type Usage } from "contix";
+import { parseArgs } from "node:util";
+import { type ContextEdit, connect, type OverflowOptions, SyscallError, type Usage } from "contix";
 
-const [, , model] = process.argv;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { overflow: { type: "string" }, summaries: { type: "boolean" } },
+});
+const [model] = positionals;
+const { overflow, summaries } = values as OverflowOptions;
 
 await using os = await connect();
-let ctx = await begin();
+const ctx = await os.ctx.create({ model, overflow, summaries });
+await ctx.append({ role: "system", content: "You are a friendly assistant. Be brief." });
 let answering: AbortController | undefined;
 let leaving = false;
 let heard = false;
@@ -22,13 +30,14 @@ terminal.on("SIGINT", interrupt);
 os.on("INT", interrupt);
 
 console.log(
-  "Type a message. Ctrl-C stops an answer, twice ends the chat; /stats; Ctrl-D ends too.",
+  "Type a message. Ctrl-C stops an answer, twice ends the chat; /stats; /recall WORDS; Ctrl-D ends too.",
 );
 terminal.prompt();
 for await (const line of terminal) {
   leaving = false;
   heard = true;
   if (line.trim() === "/stats") await showStats();
+  else if (line.startsWith("/recall ")) await recall(line.slice("/recall ".length));
   else if (line.trim() !== "") await answer(line);
   terminal.prompt();
 }
@@ -36,15 +45,9 @@ console.log();
 // Without -i an agent has nothing on its stdin.
 if (!heard) console.error("chat: no input; start it with `contix run -i agents/chat.ts`");
 
-async function begin(): Promise<Context> {
-  const fresh = await os.ctx.create({ model });
-  await fresh.append({ role: "system", content: "You are a friendly assistant. Be brief." });
-  return fresh;
-}
-
-async function answer(message: string, again = false): Promise<void> {
+async function answer(message: string): Promise<void> {
   answering = new AbortController();
-  // A quarter of the window an answer: some turns fit before it is full.
+  // A quarter of the window an answer: some turns stay beside it.
   const maxTokens = Math.floor(ctx.window / 4);
   const { signal } = answering;
   const sampling = { maxTokens, temperature: 0.3, topP: 0.9 };
@@ -55,23 +58,36 @@ async function answer(message: string, again = false): Promise<void> {
       process.stdout.write(text);
     }
     console.log();
-    usage = (await generation).usage;
+    const { edit, usage: cost } = await generation;
+    usage = cost;
+    tellOf(edit);
   } catch (error) {
     if (signal.aborted) console.log(" (stopped)");
-    else if (!(error instanceof SyscallError)) throw error;
-    else if (error.code === "ENOMEM" && !again) await afresh(message);
-    else console.log(error.message);
+    else if (error instanceof SyscallError) console.log(error.message);
+    else throw error;
   } finally {
     answering = undefined;
   }
 }
 
-/** The window is full: goes on in a new context. */
-async function afresh(message: string): Promise<void> {
-  console.log("(the context is full; this is a new one)");
-  await ctx.close();
-  ctx = await begin();
-  await answer(message, true);
+/** Brings back the turn that fits the words best, as the context's last. */
+async function recall(words: string): Promise<void> {
+  try {
+    const { text, edit } = await ctx.recall(words);
+    console.log(text.trim());
+    tellOf(edit);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    console.log(error.message);
+  }
+}
+
+function tellOf(edit: ContextEdit | undefined): void {
+  if (edit === undefined) return;
+  const { movedOut, tokens } = edit;
+  console.log(
+    `(${movedOut.length} turns, ${tokens} tokens, were moved out; /recall WORDS finds them)`,
+  );
 }
 
 /** How far the reading of a long message is, on a line of its own until the answer begins. */

@@ -5,6 +5,7 @@ import { type ConfigInput, loadConfig } from "../kernel/config.js";
 import { VERSION } from "../kernel/kernel.js";
 import { boot } from "../kernel/main.js";
 import { EVICTION_NAMES } from "../kernel/mm/eviction/policies.js";
+import { OVERFLOW_POLICIES } from "../kernel/mm/overflow/segments.js";
 import { collect } from "./command.js";
 import { servedModels } from "./served-models.js";
 
@@ -46,6 +47,12 @@ function program(): Command {
     .option("--kv <format>", "how keys and values are stored: auto, fp32 or int8")
     .option("--slots <n>", "contexts that run at once", number)
     .option("--slot-tokens <n>", "window of a slot, tokens", number)
+    .addOption(
+      new Option(
+        "--overflow <policy>",
+        "what leaves a context that outgrows its window; none: it is refused",
+      ).choices(OVERFLOW_POLICIES),
+    )
     .option("--threads <n>", "threads of the engine; 0: all cores", number)
     .option("--listen <address>", "also listen on TCP: a loopback HOST:PORT")
     .option("--policy <name>", "scheduling policy: rr or priority")

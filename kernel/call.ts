@@ -51,7 +51,7 @@ export class Call {
   waitingOn = "";
   readonly #with: CallContext;
   #over = false;
-  #onEnd: ((error: ContixError) => void) | undefined;
+  readonly #onEnd = new Set<(error: ContixError) => void>();
   #onCredit: (n: number) => void = () => {};
   #onAttachment: (attached: boolean) => void = () => {};
 
@@ -73,9 +73,13 @@ export class Call {
     if (this.#over) throw new ContixError("ECANCELED", "the call was cancelled");
   }
 
-  /** `stop` is called when the call ends before its handler answered: cancel, deadline, death. */
-  onEnd(stop: (error: ContixError) => void): void {
-    this.#onEnd = stop;
+  /**
+   * `stop` is called when the call ends before its handler answered: cancel, deadline,
+   * death. Whoever came last is told first, as the last thing begun is the first to stop.
+   */
+  onEnd(stop: (error: ContixError) => void): Disposable {
+    this.#onEnd.add(stop);
+    return { [Symbol.dispose]: () => void this.#onEnd.delete(stop) };
   }
   onCredit(give: (n: number) => void): void {
     this.#onCredit = give;
@@ -117,9 +121,9 @@ export class Call {
   /** Ends the call from outside: its handler is told, then the caller. */
   end(error: ContixError): void {
     if (this.#over) return;
-    const stop = this.#onEnd;
-    this.#onEnd = undefined;
-    stop?.(error);
+    const told = [...this.#onEnd].reverse();
+    this.#onEnd.clear();
+    for (const stop of told) stop(error);
     this.fail(error);
   }
 

@@ -11,6 +11,7 @@ import { z } from "zod";
 import { ContixError } from "../proto/errno.js";
 import { LOG_LEVELS } from "./log.js";
 import { EVICTION_NAMES } from "./mm/eviction/policies.js";
+import { OVERFLOW_POLICIES } from "./mm/overflow/segments.js";
 import { DURATION, MEMORY, SIZE } from "./units.js";
 
 /** What is served when nobody says otherwise. */
@@ -28,6 +29,8 @@ const Limits = z.strictObject({
   /** Pages of 16 tokens of pinned contexts. */
   pinnedPagesPerProcess: z.int().min(0).default(256),
   pinnedPagesPerPrincipal: z.int().min(0).default(512),
+  /** Tokens that the pager may have moved out of one context and keeps. */
+  filedTokens: z.int().min(1).default(262_144),
   /**
    * Of each model's pages in RAM, and of its swap file: what one may have before his
    * pages go first, in percent. Who is alone may have all.
@@ -106,6 +109,8 @@ export const ConfigSchema = z.strictObject({
       "a loopback HOST:PORT such as 127.0.0.1:7777",
     )
     .default(""),
+  /** What happens to a context that outgrows the window, unless its creator says: see CtxCreateCall. */
+  overflow: z.enum(OVERFLOW_POLICIES).default("oldest"),
   policy: z.enum(["rr", "priority"]).default("rr"),
   /** Tokens a burst may take before others that wait get its slot. */
   quantum: z.int().min(1).max(65_536).default(64),
@@ -158,6 +163,7 @@ const ENVIRONMENT: Partial<Record<ConfigKey, string>> = {
   slotTokens: "CONTIX_SLOT_TOKENS",
   threads: "CONTIX_THREADS",
   listen: "CONTIX_LISTEN",
+  overflow: "CONTIX_OVERFLOW",
   policy: "CONTIX_POLICY",
   quantum: "CONTIX_QUANTUM",
   queueLimit: "CONTIX_QUEUE_LIMIT",

@@ -16,6 +16,7 @@ import { list, stat } from "./mm/context-list.js";
 import { restore, snapshot } from "./mm/context-snapshot.js";
 import { truncate } from "./mm/context-truncate.js";
 import { free } from "./mm/free.js";
+import { filed, forget, recall } from "./mm/overflow/calls.js";
 import { exit, kill, nice, ps, spawn, wait } from "./proc/calls.js";
 import { generate } from "./sched/generate.js";
 import { sleep, stats, uname } from "./sys.js";
@@ -59,6 +60,9 @@ export const SYSCALLS: Readonly<Record<CallName, SyscallRow>> = {
   ctxList: row(58, "ctx.list", "pure", "none", list),
   ctxSnapshot: row(59, "ctx.snapshot", "pure", "context or cid", snapshot),
   ctxRestore: row(60, "ctx.restore", "local", "none", restore),
+  ctxRecall: row(61, "ctx.recall", "local", "context", recall),
+  ctxFiled: row(62, "ctx.filed", "pure", "context", filed),
+  ctxForget: row(63, "ctx.forget", "local", "context", forget),
   spawn: row(64, "proc.spawn", "external", "none", spawn),
   wait: row(65, "proc.wait", "local", "none", wait),
   kill: row(66, "proc.kill", "local", "none", kill),

@@ -1,5 +1,5 @@
 /** Where a context stands, as the kernel shows it. */
-import type { CtxStatResult } from "../proto/gen/contix/v1/calls.js";
+import type { CtxSegment, CtxStatResult } from "../proto/gen/contix/v1/calls.js";
 import { type Cid, type Pid, showId, showIdOrNull } from "./ids.js";
 import { toMs } from "./usage.js";
 
@@ -37,10 +37,39 @@ export interface ContextStat {
   readonly pages: number;
   readonly pagesInMemory: number;
   readonly pagesSwapped: number;
+  /**
+   * What it is made of, in its order, then what was moved out, the oldest first and at
+   * most 1,000 (`ctx.filed` finds the others). By `stat` only: `list` names none.
+   */
+  readonly segments: readonly Segment[];
+  /** How many segments were moved out, and their tokens. */
+  readonly filedSegments: number;
+  readonly filedTokens: number;
+  /** What happens when it outgrows its window. */
+  readonly overflow: "oldest" | "relevance" | "none";
+  readonly summaries: boolean;
+}
+
+/** A message, an answer, a text, or the note that stands for what was moved out. */
+export interface Segment {
+  /** Its handle, for `recall`; null: a note. */
+  readonly segment: number | null;
+  readonly kind: "system" | "tools" | "history" | "scratch" | "stub";
+  readonly role: "system" | "user" | "assistant";
+  readonly tokens: number;
+  /** It is never moved out. */
+  readonly pinned: boolean;
+  /** It was moved out. */
+  readonly filed: boolean;
+  /** The moved out segment that it is a copy of, or null. */
+  readonly copyOf: number | null;
+  /** Of a note: the segments that it stands for. */
+  readonly stands: readonly number[];
 }
 
 export function toStat(wire: CtxStatResult): ContextStat {
-  const { cid, owner, slot, share, ttlUs, idleUs, ageUs, from, handle: _, ...rest } = wire;
+  const { cid, owner, slot, share, ttlUs, idleUs, ageUs, from, handle: _, ...more } = wire;
+  const { overflow, segments, ...rest } = more;
   return {
     ...rest,
     cid: showId(cid),
@@ -51,5 +80,17 @@ export function toStat(wire: CtxStatResult): ContextStat {
     idleMs: toMs(idleUs),
     ageMs: toMs(ageUs),
     from: showIdOrNull(from),
+    overflow: overflow as ContextStat["overflow"],
+    segments: segments.map(toSegment),
+  };
+}
+
+function toSegment({ segment, kind, role, copyOf, ...rest }: CtxSegment): Segment {
+  return {
+    ...rest,
+    segment: segment || null,
+    kind: kind as Segment["kind"],
+    role: role as Segment["role"],
+    copyOf: copyOf || null,
   };
 }

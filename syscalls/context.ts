@@ -8,6 +8,17 @@ import { type Cid, type Pid, readId, showId } from "./ids.js";
 import { type CallOptions, request } from "./invoke.js";
 import { type GenerateOptions, generation } from "./llm.js";
 import { type Chat, isTokens, type Message, type Tokens, toChat, toTokens } from "./messages.js";
+import {
+  type ContextEdit,
+  type Filed,
+  fromEdit,
+  fromFiled,
+  fromRecall,
+  type Recalled,
+  type SegmentOptions,
+  toSegment,
+  toWhat,
+} from "./overflow.js";
 import type { Session } from "./wire/session.js";
 
 /** How a context is made, whatever makes it. */
@@ -64,10 +75,45 @@ export class Context implements AsyncDisposable {
    */
   async append(
     input: string | Message | readonly Message[] | Tokens,
-    options?: CallOptions,
-  ): Promise<{ appended: number; length: number }> {
-    const args = { input: toInput(input) };
-    return request(this.#session, { name: "ctxAppend", handle: this.#handle, args }, options);
+    options: CallOptions & SegmentOptions = {},
+  ): Promise<{ appended: number; length: number; edit: ContextEdit | undefined }> {
+    const args = { input: toInput(input), ...toSegment(options) };
+    const call = { name: "ctxAppend" as const, handle: this.#handle, args };
+    const { edit, ...rest } = await request(this.#session, call, options);
+    return { ...rest, edit: fromEdit(edit) };
+  }
+
+  /**
+   * Brings back a segment that was moved out, by its handle or as the one that fits a
+   * query best: it is appended to the end, as it was, and its text returned. ENOENT when
+   * there is none.
+   *
+   * @example
+   * const { text } = await ctx.recall("the name of the dog");
+   */
+  async recall(what: number | string, options?: CallOptions): Promise<Recalled> {
+    const call = { name: "ctxRecall" as const, handle: this.#handle, args: { what: toWhat(what) } };
+    return fromRecall(await request(this.#session, call, options));
+  }
+
+  /** What was moved out, the oldest first; with a query what fits it, the best first. */
+  async filed(
+    options: CallOptions & {
+      readonly query?: string | undefined;
+      /** The most segments to name, up to 1,000; 100 by default. */
+      readonly limit?: number | undefined;
+    } = {},
+  ): Promise<Filed> {
+    const { query = "", limit = 0 } = options;
+    const args = { query: checkText("query", query), limit: checkCount("limit", limit) };
+    const call = { name: "ctxFiled" as const, handle: this.#handle, args };
+    return fromFiled(await request(this.#session, call, options));
+  }
+
+  /** Forgets segments that were moved out, for good. */
+  async forget(segments: readonly number[], options?: CallOptions): Promise<void> {
+    const args = { segments: segments.map((id, i) => checkCount(`segments[${i}]`, id, 1)) };
+    await request(this.#session, { name: "ctxForget", handle: this.#handle, args }, options);
   }
 
   /** Continues the context; what it generates becomes part of it. */

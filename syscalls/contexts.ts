@@ -5,6 +5,7 @@ import { Context, type ContextOptions, toOptions, toTtl } from "./context.js";
 import { type ContextStat, toStat } from "./context-stat.js";
 import { type Cid, readId } from "./ids.js";
 import { type CallOptions, request } from "./invoke.js";
+import { type OverflowOptions, toOverflow } from "./overflow.js";
 import type { Session } from "./wire/session.js";
 
 export class Contexts {
@@ -22,9 +23,12 @@ export class Contexts {
    * await using ctx = await os.ctx.create({ ttlMs: 600_000 });
    */
   async create(
-    options: CallOptions & ContextOptions & { readonly model?: string | undefined } = {},
+    options: CallOptions &
+      ContextOptions &
+      OverflowOptions & { readonly model?: string | undefined } = {},
   ): Promise<Context> {
-    const args = { model: checkText("model", options.model ?? ""), ...toOptions(options) };
+    const model = checkText("model", options.model ?? "");
+    const args = { model, ...toOptions(options), ...toOverflow(options) };
     const made = await request(this.#session, { name: "ctxCreate", args }, options);
     return new Context(this.#session, made);
   }

@@ -13,7 +13,7 @@ const usage = {
   servedUs: 2_000n,
   firstTokenUs: 1_500n,
 };
-const result = { text: "a b", tokens: [1, 2], finish: "eos", seed: 7n, stop: "" };
+const result = { text: "a b", tokens: [1, 2], finish: "eos", seed: 7n, stop: "", edit: undefined };
 
 /** A kernel that answers with `chunks`, when a stream is wanted, and the result. */
 function answer(kernel: FakeKernel, ...chunks: string[]): void {
@@ -38,6 +38,7 @@ test("awaited, it asks for one reply and gives the result with usage", async ({ 
     finish: "eos",
     seed: "7",
     stop: "",
+    edit: undefined,
     usage: {
       promptTokens: 3,
       cachedTokens: 0,

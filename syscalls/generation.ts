@@ -8,6 +8,7 @@
  */
 import { Chunks } from "./chunks.js";
 import { type CallOptions, onAbort } from "./invoke.js";
+import type { ContextEdit } from "./overflow.js";
 import type { Usage } from "./usage.js";
 
 /** What a generation ends with. */
@@ -23,6 +24,8 @@ export interface GenerateResult {
   readonly seed: string;
   /** The stop string that matched; "" when none did. */
   readonly stop: string;
+  /** What was moved out of the context to make room; undefined: nothing. */
+  readonly edit: ContextEdit | undefined;
   readonly usage: Usage;
 }
 

@@ -6,6 +6,7 @@ import { SyscallError } from "./errors.js";
 import { type GenerateResult, Generation } from "./generation.js";
 import { type CallOptions, invoke, request } from "./invoke.js";
 import { type Chat, isTokens, type Tokens, toChat, toTokens } from "./messages.js";
+import { fromEdit } from "./overflow.js";
 import { toMs, toUsage } from "./usage.js";
 import type { Session } from "./wire/session.js";
 
@@ -166,7 +167,8 @@ export function generation(
       { retries: RETRIES, ...defined(options), signal },
     );
     const finish = value.finish as GenerateResult["finish"];
-    return { ...value, finish, seed: value.seed.toString(), usage: toUsage(usage) };
+    const edit = fromEdit(value.edit);
+    return { ...value, finish, seed: value.seed.toString(), edit, usage: toUsage(usage) };
   }, options);
 }
 

@@ -18,7 +18,7 @@ test("a context's calls carry its handle, and its end closes it once", async ({ 
   );
   kernel.on("ctxAppend", (call, _args, session) => {
     note(call);
-    session.reply(call, "ctxAppend", { appended: 3, length: 3 });
+    session.reply(call, "ctxAppend", { appended: 3, length: 3, edit: undefined });
   });
   kernel.on("ctxStat", (call, _args, session) => {
     note(call);
@@ -27,7 +27,7 @@ test("a context's calls carry its handle, and its end closes it once", async ({ 
   });
   kernel.on("generate", (call, _args, session) => {
     note(call);
-    const result = { text: "hi", tokens: [1], finish: "eos", seed: 1n, stop: "" };
+    const result = { text: "hi", tokens: [1], finish: "eos", seed: 1n, stop: "", edit: undefined };
     session.reply(call, "generate", result);
   });
   kernel.on("ctxClose", (call, _args, session) => {
@@ -37,14 +37,21 @@ test("a context's calls carry its handle, and its end closes it once", async ({ 
   {
     await using ctx = await os.ctx.create();
     expect([ctx.cid, ctx.window]).toEqual(["n1.4", 2048]);
-    expect(await ctx.append("text")).toEqual({ appended: 3, length: 3 });
-    expect(lastCall(kernel)).toEqual({ input: { $case: "text", value: "text" } });
+    expect(await ctx.append("text")).toEqual({ appended: 3, length: 3, edit: undefined });
+    expect(lastCall(kernel)).toEqual({
+      input: { $case: "text", value: "text" },
+      ...{ segment: "", keep: false },
+    });
     await ctx.append({ role: "system", content: "be short" });
     expect(lastCall(kernel)).toEqual({
       input: { $case: "chat", value: { messages: [{ role: "system", content: "be short" }] } },
+      ...{ segment: "", keep: false },
     });
-    await ctx.append({ tokens: [1, 2] });
-    expect(lastCall(kernel)).toEqual({ input: { $case: "tokens", value: { ids: [1, 2] } } });
+    await ctx.append({ tokens: [1, 2] }, { segment: "tools", keep: true });
+    expect(lastCall(kernel)).toEqual({
+      input: { $case: "tokens", value: { ids: [1, 2] } },
+      ...{ segment: "tools", keep: true },
+    });
     expect((await ctx.generate({ maxTokens: 2 })).text).toBe("hi");
     expect(lastCall(kernel)).toMatchObject({ input: undefined, maxTokens: 2 });
     expect((await ctx.chat("hello")).text).toBe("hi");

@@ -1,15 +1,29 @@
 /** Signals to this process, and what they do when nobody handles them. */
 import type { Signal as WireSignal } from "../proto/gen/contix/v1/kernel.js";
 import { type Pid, showIdOrNull } from "./ids.js";
+import { type ContextEvent, fromEvent } from "./overflow.js";
 
 /** A signal's name without its SIG. */
-export type SignalName = "TERM" | "INT" | "KILL" | "HUP" | "USR1" | "USR2" | (string & {});
+export type SignalName =
+  | "TERM"
+  | "INT"
+  | "KILL"
+  | "HUP"
+  | "USR1"
+  | "USR2"
+  /** A context has passed three quarters of its window. */
+  | "CTXHIGH"
+  /** Segments were moved out of a context to make room. */
+  | "CTXEDIT"
+  | (string & {});
 
 /** A signal that came. */
 export interface Signal {
   readonly name: SignalName;
   /** Who sent it; null: the kernel. */
   readonly from: Pid | null;
+  /** With CTXHIGH and CTXEDIT: the context that it is about. */
+  readonly context?: ContextEvent | undefined;
 }
 
 export type SignalHandler = (signal: Signal) => void;
@@ -36,13 +50,14 @@ export class Signals {
     return () => handlers.delete(handler);
   }
 
-  deliver({ name, fromPid }: WireSignal): void {
+  deliver({ name, fromPid, context }: WireSignal): void {
     const handlers = this.#handlers.get(name);
     if (handlers === undefined || handlers.size === 0) {
       if (DEADLY.has(name)) this.#raise(name);
       return;
     }
-    const signal = { name, from: showIdOrNull(fromPid) };
+    const about = fromEvent(context);
+    const signal = { name, from: showIdOrNull(fromPid), ...(about && { context: about }) };
     // In turns of their own: what a handler throws is the program's, not the stream's.
     for (const handler of handlers) queueMicrotask(() => handler(signal));
   }

@@ -81,7 +81,10 @@ describe("DriverClient", () => {
       send({
         msg: {
           $case: "text",
-          value: { id: msg.value.id, tokens: [text.length], error, code: "", argument: "" },
+          value: {
+            ...{ id: msg.value.id, tokens: [text.length], ends: [], texts: [] },
+            ...{ error, code: "", argument: "" },
+          },
         },
       });
     });

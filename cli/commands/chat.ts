@@ -1,4 +1,5 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { OVERFLOW_POLICIES } from "../../kernel/mm/overflow/segments.js";
 import { startIfNone } from "../attach.js";
 import { finish, placeOf } from "../command.js";
 import { runHere } from "../foreground.js";
@@ -7,6 +8,8 @@ import { interruptible } from "../terminal.js";
 
 interface Options {
   readonly model?: string;
+  readonly overflow?: string;
+  readonly summaries?: true;
 }
 
 /** `contix chat` */
@@ -17,21 +20,30 @@ export function registerChat(program: Command): void {
       "Talk to the model in this terminal, over one context that lives on. Starts the daemon when none runs. It is the agent agents/chat.ts.",
     )
     .option("--model <name>", "default: the daemon's; one that does not run is started")
+    .addOption(
+      new Option(
+        "--overflow <policy>",
+        "which turns are moved out when the window is full; default: the daemon's, oldest",
+      ).choices(OVERFLOW_POLICIES),
+    )
+    .option("--summaries", "the model sums up what is moved out; default: its first words stay")
     .action((options: Options, self: Command) => chat(options, self));
   finish(command, [
     "contix chat",
     "contix chat --model tiny",
+    "contix chat --overflow relevance --summaries",
     "echo 'Name three rivers.' | contix chat",
   ]);
 }
 
-async function chat({ model }: Options, self: Command): Promise<void> {
+async function chat({ model, overflow, summaries }: Options, self: Command): Promise<void> {
   const place = placeOf(self);
   await interruptible((signal) => startIfNone(place, signal));
   const agent = packagePath("dist", "agents", "chat.js");
-  process.exitCode = await runHere(
-    [process.execPath, agent, ...(model === undefined ? [] : [model])],
-    {},
-    place,
-  );
+  const flags = [
+    ...(model === undefined ? [] : [model]),
+    ...(overflow === undefined ? [] : ["--overflow", overflow]),
+    ...(summaries === true ? ["--summaries"] : []),
+  ];
+  process.exitCode = await runHere([process.execPath, agent, ...flags], {}, place);
 }

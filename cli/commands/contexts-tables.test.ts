@@ -1,7 +1,7 @@
 import pc from "picocolors";
 import { describe, expect, it } from "vitest";
 import type { ContextStat, Memory } from "../../syscalls/index.js";
-import { contextLines, contextsTable } from "./ctx.js";
+import { contextLines, contextsTable, segmentsTable } from "./ctx.js";
 import { holdersTable, rebuiltLines, tiersTable } from "./free.js";
 
 const plain = pc.createColors(false);
@@ -11,6 +11,7 @@ const stat: ContextStat = {
   ...{ length: 1234, given: 1000, generated: 234, resident: 1233, slot: 2, window: 2048 },
   ...{ pinned: false, share: "principal", ttlMs: 0, idleMs: 0, ageMs: 61_000, from: null },
   ...{ busy: true, pages: 77, pagesInMemory: 70, pagesSwapped: 77 },
+  ...{ segments: [], filedSegments: 0, filedTokens: 0, overflow: "oldest", summaries: false },
 };
 const kept: ContextStat = {
   ...{ ...stat, cid: "n1.4", owner: null, busy: false, idleMs: 3000, slot: null, resident: 0 },
@@ -42,6 +43,38 @@ describe("contextLines", () => {
     expect(new Map(contextLines(stat)).get("tokens")).toBe(
       "1,234 of 2,048: 1,000 given, 234 generated",
     );
+  });
+});
+
+describe("segments", () => {
+  const plainOne = { pinned: false, filed: false, copyOf: null, stands: [] };
+  const history = { ...plainOne, kind: "history", role: "user" } as const;
+  const filled: ContextStat = {
+    ...{ ...stat, filedSegments: 4, filedTokens: 900, summaries: true },
+    segments: [
+      { ...plainOne, segment: 1, kind: "system", role: "system", tokens: 20, pinned: true },
+      { ...history, segment: null, kind: "stub", tokens: 40, pinned: true, stands: [2, 4, 5, 6] },
+      { ...history, segment: 8, tokens: 300, copyOf: 2 },
+      { ...history, segment: 2, tokens: 300, filed: true },
+    ],
+  };
+
+  it("are shown in their order, with what became of them", () => {
+    expect(segmentsTable(filled, plain)).toBe(
+      [
+        "SEGMENT  KIND     ROLE    TOKENS  WHERE",
+        "      1  system   system      20  in place   stays",
+        "      -  note                 40  in place   for 2, 4 to 6",
+        "      8  history  user       300  in place   recalled, of 2",
+        "      2  history  user       300  moved out",
+      ].join("\n"),
+    );
+    const overflow = (ctx: ContextStat) => new Map(contextLines(ctx)).get("overflow");
+    expect(overflow(filled)).toBe(
+      "oldest first, with summaries; 4 segments, 900 tokens, were moved out",
+    );
+    expect(overflow(stat)).toBe("oldest first; nothing was moved out");
+    expect(overflow({ ...stat, overflow: "none" })).toBe("none: what does not fit is refused");
   });
 });
 

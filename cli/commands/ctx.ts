@@ -53,7 +53,7 @@ function registerLook(ctx: Command): void {
   finish(ls, ["contix ctx ls", "contix ctx ls --json | jq '.[].cid'"]);
   const show = ctx
     .command("show")
-    .description("One context.")
+    .description("One context, what it is made of, and what was moved out of it.")
     .argument("<cid>", "its id, such as n1.3", readCid)
     .option("--json", "as JSON")
     .action((cid: string, options: Json, self: Command) => {
@@ -63,6 +63,7 @@ function registerLook(ctx: Command): void {
         for (const [name, value] of contextLines(stat)) {
           print(`${out.dim(name.padEnd(10))} ${value}`);
         }
+        if (stat.segments.length > 0) print(`\n${segmentsTable(stat, out)}`);
       });
     });
   finish(show, ["contix ctx show n1.3"]);
@@ -212,7 +213,56 @@ export function contextLines(ctx: ContextStat): [string, string][] {
       "pages",
       `${count(ctx.pages)}: ${count(ctx.pagesInMemory)} in memory, ${count(ctx.pagesSwapped)} swapped`,
     ],
+    ["overflow", overflowLine(ctx)],
     ["last use", ctx.busy ? "now" : `${duration(ctx.idleMs * 1000)} ago`],
     ...(special.length === 0 ? [] : [["", special.join(", ")] as [string, string]]),
   ];
+}
+
+function overflowLine({ overflow, summaries, filedSegments, filedTokens }: ContextStat): string {
+  if (overflow === "none") return "none: what does not fit is refused";
+  const how = `${overflow} first${summaries ? ", with summaries" : ""}`;
+  if (filedSegments === 0) return `${how}; nothing was moved out`;
+  return `${how}; ${count(filedSegments)} segments, ${count(filedTokens)} tokens, were moved out`;
+}
+
+/** What a context is made of, and what was moved out of it. */
+export function segmentsTable(
+  { segments }: Pick<ContextStat, "segments">,
+  colours: Colours,
+): string {
+  const columns = [
+    { title: "SEGMENT", right: true },
+    { title: "KIND" },
+    { title: "ROLE" },
+    { title: "TOKENS", right: true },
+    { title: "WHERE" },
+    { title: "" },
+  ];
+  const rows = segments.map(({ segment, kind, role, tokens, pinned, filed, copyOf, stands }) => [
+    segment === null ? "-" : String(segment),
+    kind === "stub" ? "note" : kind,
+    kind === "stub" ? "" : role,
+    count(tokens),
+    filed ? "moved out" : "in place",
+    [
+      ...(stands.length > 0 ? [`for ${ranges(stands)}`] : []),
+      ...(copyOf === null ? [] : [`recalled, of ${copyOf}`]),
+      ...(pinned && kind !== "stub" ? ["stays"] : []),
+    ].join(", "),
+  ]);
+  return table(columns, rows, colours.bold);
+}
+
+/** Rising numbers as people write them: 3, 5 to 7. */
+function ranges(numbers: readonly number[]): string {
+  const parts: { first: number; last: number }[] = [];
+  for (const number of numbers) {
+    const part = parts.at(-1);
+    if (part && number === part.last + 1) part.last = number;
+    else parts.push({ first: number, last: number });
+  }
+  const show = ({ first, last }: { first: number; last: number }): string =>
+    first === last ? `${first}` : `${first}${last === first + 1 ? "," : " to"} ${last}`;
+  return parts.map(show).join(", ");
 }

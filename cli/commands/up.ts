@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { EVICTION_NAMES } from "../../kernel/mm/eviction/policies.js";
+import { OVERFLOW_POLICIES } from "../../kernel/mm/overflow/segments.js";
 import { bringUp } from "../bring-up.js";
 import { collect, finish, placeOf, whole } from "../command.js";
 import { daemonLog } from "../home.js";
@@ -54,6 +55,12 @@ export function registerUp(program: Command): void {
     .option("--driver-options <json>", "options of the driver, as JSON")
     .option("--slots <n>", "contexts that run at once", whole(1))
     .option("--slot-tokens <n>", "window of a slot, tokens", whole(1))
+    .addOption(
+      new Option(
+        "--overflow <policy>",
+        "what leaves a context that outgrows its window; none: it is refused",
+      ).choices(OVERFLOW_POLICIES),
+    )
     .option("--threads <n>", "threads of the engine; 0: all cores", whole(0))
     .option("--listen <host:port>", "also listen on TCP, on loopback only")
     .option("--policy <name>", "scheduling policy: rr or priority")

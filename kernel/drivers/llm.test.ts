@@ -89,7 +89,7 @@ describe("the kernel's side of a driver", () => {
     const { driver, timers } = scripted(`
       if (msg.$case === "open") send(ready());
       if (msg.$case === "text" && msg.value.what.value.text === "poison") process.exit(1);
-      else if (msg.$case === "text") send({ msg: { $case: "text", value: { id: msg.value.id, tokens: [7], error: "", code: "", argument: "" } } });`);
+      else if (msg.$case === "text") send({ msg: { $case: "text", value: { id: msg.value.id, tokens: [7], ends: [], texts: [], error: "", code: "", argument: "" } } });`);
     await driver.start();
     const ask = (text: string) =>
       driver.text({ $case: "encode", value: { text, special: false, start: false } });

@@ -10,6 +10,7 @@ import type {
   Open,
   Plan,
   Ready,
+  TextReply,
   TextRequest,
 } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Clock } from "../clock.js";
@@ -139,13 +140,18 @@ export class LlmDriver implements PlanRunner {
    * server refuses it, EAGAIN when too much waits.
    */
   async text(what: NonNullable<TextRequest["what"]>): Promise<number[]> {
+    return (await this.ask(what)).tokens;
+  }
+
+  /** The same, with all that the text server answers. */
+  async ask(what: NonNullable<TextRequest["what"]>): Promise<TextReply> {
     if (this.#failed) throw this.#failed;
-    const { request, tokens } = this.#texts.add(what);
+    const { request, reply } = this.#texts.add(what);
     if (this.#ready) {
       this.#texts.sent(request.id);
       this.#process?.send({ $case: "text", value: request });
     }
-    return tokens;
+    return reply;
   }
 
   /** Ends the process: it finishes its step; killed after `graceUs`. What was in its slots is gone. */

@@ -12,6 +12,8 @@ const reply = (id: bigint, over: object = {}) => ({
   error: "",
   code: "",
   argument: "",
+  ends: [],
+  texts: [],
   ...over,
 });
 
@@ -23,7 +25,7 @@ describe("texts", () => {
       expect.objectContaining({ code: "EAGAIN", retryAfterUs: 100_000 }),
     );
     texts.answer(reply(big.request.id));
-    expect(await big.tokens).toEqual([1, 2]);
+    expect((await big.reply).tokens).toEqual([1, 2]);
     texts.add(text(2_000_000));
   });
 
@@ -33,8 +35,8 @@ describe("texts", () => {
 
   it("go to the next driver once, and then count as the cause of its death", async () => {
     const texts = new Texts();
-    const { request, tokens } = texts.add(text(3));
-    const outcome = tokens.catch((error: unknown) => error);
+    const { request, reply: answer } = texts.add(text(3));
+    const outcome = answer.catch((error: unknown) => error);
     texts.sent(request.id);
     expect(texts.forNewDriver()).toEqual([request]);
     const fresh = texts.add(text(4));
@@ -48,16 +50,16 @@ describe("texts", () => {
     const unknown = texts.add(text(1));
     texts.answer(reply(known.request.id, { error: "too deep", code: "E2BIG", argument: "chat" }));
     texts.answer(reply(unknown.request.id, { error: "odd", code: "ENEW" }));
-    await expect(known.tokens).rejects.toMatchObject({ code: "E2BIG", argument: "chat" });
-    await expect(unknown.tokens).rejects.toMatchObject({ code: "EINVAL" });
+    await expect(known.reply).rejects.toMatchObject({ code: "E2BIG", argument: "chat" });
+    await expect(unknown.reply).rejects.toMatchObject({ code: "EINVAL" });
     texts.answer(reply(known.request.id));
   });
 
   it("all fail when the driver is given up", async () => {
     const texts = new Texts();
-    const { tokens } = texts.add(text(1));
+    const { reply: answer } = texts.add(text(1));
     texts.failAll(new ContixError("EIO", "gone"));
-    await expect(tokens).rejects.toMatchObject({ message: "gone" });
+    await expect(answer).rejects.toMatchObject({ message: "gone" });
     expect(texts.forNewDriver()).toEqual([]);
   });
 });

@@ -20,7 +20,7 @@ interface Pending {
   readonly cost: number;
   /** Drivers that had it. */
   drivers: number;
-  resolve(tokens: number[]): void;
+  resolve(reply: TextReply): void;
   reject(error: Error): void;
 }
 
@@ -30,7 +30,7 @@ export class Texts {
   #waiting = 0;
 
   /** Takes a request in, as one that no driver has yet. Throws EAGAIN when too much waits. */
-  add(what: What): { request: TextRequest; tokens: Promise<number[]> } {
+  add(what: What): { request: TextRequest; reply: Promise<TextReply> } {
     const cost = OVERHEAD + characters(what);
     // One alone always passes: its own limit is its caller's matter.
     if (this.#pending.size > 0 && this.#waiting + cost > WAITING_CHARACTERS) {
@@ -38,11 +38,11 @@ export class Texts {
       throw new ContixError("EAGAIN", message, { retryAfterUs: RETRY_US });
     }
     const request: TextRequest = { id: ++this.#lastId, what };
-    const tokens = new Promise<number[]>((resolve, reject) => {
+    const reply = new Promise<TextReply>((resolve, reject) => {
       this.#pending.set(request.id, { request, cost, drivers: 0, resolve, reject });
     });
     this.#waiting += cost;
-    return { request, tokens };
+    return { request, reply };
   }
 
   /** What a driver that has just become ready must be asked. */
@@ -66,9 +66,10 @@ export class Texts {
     if (pending) pending.drivers++;
   }
 
-  answer({ id, tokens, error, code, argument }: TextReply): void {
+  answer(reply: TextReply): void {
+    const { id, error, code, argument } = reply;
     const pending = this.#take(id);
-    if (error === "") pending?.resolve(tokens);
+    if (error === "") pending?.resolve(reply);
     else pending?.reject(new ContixError(isErrno(code) ? code : "EINVAL", error, { argument }));
   }
 
@@ -85,7 +86,17 @@ export class Texts {
   }
 }
 
+/** A token counts as a character. */
 function characters(what: What): number {
-  if (what.$case === "encode") return what.value.text.length;
-  return what.value.messages.reduce((sum, { content }) => sum + content.length, 0);
+  switch (what.$case) {
+    case "encode":
+    case "query":
+      return what.value.text.length;
+    case "chat":
+      return what.value.messages.reduce((sum, { content }) => sum + content.length, 0);
+    case "decode":
+      return what.value.tokens.length;
+    default:
+      return 0;
+  }
 }

@@ -6,6 +6,16 @@
  * generated). What then stands at the end is known where an input ended, or within
  * what was generated after it; anywhere else it is plain text.
  */
+import {
+  copyPaging,
+  newPaging,
+  noteCut,
+  noteEdit,
+  noteFilled,
+  noteForgot,
+  noteGenerated,
+  noteGiven,
+} from "../mm/overflow/segments.js";
 import type { JournalRecord, Tail } from "./records.js";
 import { COUNTER, type ContextState, type Holdings, type Run, type State } from "./state.js";
 
@@ -70,6 +80,11 @@ function open(
     pinned: false,
     advice: undefined,
     last: undefined,
+    paging: source
+      ? copyPaging(source.paging)
+      : record.type === "ctx.created"
+        ? newPaging(record.overflow, record.summaries)
+        : newPaging(),
   };
   if (source && record.type === "ctx.forked") {
     fill(context, source);
@@ -86,12 +101,28 @@ function change(state: State, context: ContextState, record: ContextRecord): voi
       extend(context, record.tokens, true);
       context.tail = record.tail;
       if (record.tokens.length > 0) mark(context);
+      noteGiven(context.paging, record.tokens.length, record.parts);
       break;
     case "ctx.generated":
       extend(context, record.tokens, false);
+      noteGenerated(context.paging, record.tokens.length, context.tail === "assistant");
+      break;
+    case "ctx.edited":
+      cut(context, record.from);
+      extend(context, record.tokens, true);
+      context.tail = record.tail;
+      mark(context);
+      noteEdit(context.paging, record.segments, record.filed);
+      break;
+    case "ctx.forgot":
+      noteForgot(context.paging, record.segments);
+      break;
+    case "ctx.high":
+      context.paging.high = record.high;
       break;
     case "ctx.filled":
       fill(context, record);
+      noteFilled(context.paging, record.tokens.length, record.paging);
       break;
     case "ctx.truncated":
       cut(context, record.length);
@@ -166,6 +197,7 @@ function cut(context: ContextState, length: number): void {
   while ((seams.at(-1)?.at ?? -1) > length) seams.pop();
   context.tail = tailAt(context);
   if (context.last && context.last.start >= length) context.last = undefined;
+  noteCut(context.paging, length);
 }
 
 /** What stands at the end of a context that was cut. */

@@ -3,6 +3,7 @@
  * nothing else changes it.
  */
 
+import type { Filed, Filling, OverflowPolicy, Part, Segment } from "../mm/overflow/segments.js";
 import type { SamplingSpec } from "../sched/burst.js";
 import type { Run, Seam } from "./state.js";
 
@@ -50,6 +51,9 @@ export type JournalRecord =
       engine: string;
       /** "principal" when missing. */
       share?: Share;
+      /** "none" when missing. */
+      overflow?: OverflowPolicy;
+      summaries?: boolean;
       /** It is closed after so long without use; 0 or missing: never. */
       ttlUs?: number;
       at?: number;
@@ -74,6 +78,8 @@ export type JournalRecord =
       seams: readonly Seam[];
       tail: Tail;
       last: LastGeneration | undefined;
+      /** Without it it is one text. */
+      paging?: Filling;
     }
   | { type: "ctx.truncated"; cid: bigint; length: number }
   | { type: "ctx.pinned"; cid: bigint; pinned: boolean }
@@ -81,7 +87,30 @@ export type JournalRecord =
   | { type: "ctx.shared"; cid: bigint; share: Share }
   /** To another owner, and its handle there; owner 0: kept for the principal, by no process. */
   | { type: "ctx.moved"; cid: bigint; owner: bigint; handle: number }
-  | { type: "ctx.given"; cid: bigint; tokens: readonly number[]; tail: Tail }
+  /** Without parts it is one text. */
+  | {
+      type: "ctx.given";
+      cid: bigint;
+      tokens: readonly number[];
+      tail: Tail;
+      parts?: readonly Part[];
+    }
+  /** The pager moved segments out: from position `from` on, `tokens` stand there now, all given. */
+  | {
+      type: "ctx.edited";
+      cid: bigint;
+      from: number;
+      tokens: readonly number[];
+      tail: Tail;
+      /** All that there are now. */
+      segments: readonly Segment[];
+      /** Those that were moved out. */
+      filed: readonly Filed[];
+    }
+  /** Filed segments are gone, for good. */
+  | { type: "ctx.forgot"; cid: bigint; segments: readonly number[] }
+  /** It passed the mark of its window, or fell below it again. */
+  | { type: "ctx.high"; cid: bigint; high: boolean }
   | { type: "ctx.generated"; cid: bigint; tokens: readonly number[] }
   | { type: "ctx.closed"; cid: bigint }
   // ---- calls ----

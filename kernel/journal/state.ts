@@ -2,6 +2,8 @@
  * The kernel's state and the fold that makes it from records. Readers see it
  * read-only; `apply` is the only code that changes it.
  */
+
+import type { Paging } from "../mm/overflow/segments.js";
 import { applyContext, noteGeneration } from "./fold-contexts.js";
 import type { JournalRecord, LastGeneration, Need, Share, Tail } from "./records.js";
 
@@ -83,6 +85,7 @@ export interface ContextState {
   /** What its owner last said of its next use; a generation ends it. */
   advice: { readonly need: Need; readonly pauseUs: number; readonly at: number } | undefined;
   last: LastGeneration | undefined;
+  readonly paging: Paging;
 }
 
 export interface State {

@@ -6,12 +6,16 @@ import { makeId } from "../ids.js";
 import type { Context } from "../journal/journal.js";
 import { type Kernel, NODE } from "../kernel.js";
 import { shareOf, ttlOf } from "./context-options.js";
-import { checkWindow, tokenizeInput } from "./input.js";
+import { tokenizeInput } from "./input.js";
+import { afterChange, beforeEdit, toCtxEdit } from "./overflow/events.js";
+import { fit } from "./overflow/pager.js";
+import { overflowOf, pagerPorts } from "./overflow/ports.js";
 import { growth } from "./quota.js";
 
 export async function create(kernel: Kernel, call: Call): Promise<void> {
   const args = argumentsOf(call, "ctxCreate");
-  const options = { share: shareOf(args.share), ttlUs: ttlOf(args.ttlUs) };
+  const life = { share: shareOf(args.share), ttlUs: ttlOf(args.ttlUs) };
+  const options = { ...life, ...overflowOf(kernel, args) };
   const model = await kernel.engines.find(args.model);
   using _ = model.hold();
   // One that has run is not started before there is something to do.
@@ -32,24 +36,31 @@ export async function create(kernel: Kernel, call: Call): Promise<void> {
 
 export async function append(kernel: Kernel, call: Call): Promise<void> {
   const context = theContext(call);
-  const { input } = argumentsOf(call, "ctxAppend");
+  const { input, segment, keep } = argumentsOf(call, "ctxAppend");
   using lock = kernel.life.lock(context);
   // Whoever cancels finds the context idle; what the tokenizer still answers is for nobody.
   call.onEnd(() => lock[Symbol.dispose]());
   const model = kernel.engines.modelOf(context);
   using _held = model.hold();
   const engine = await model.upFor(call);
-  const { tokens, tail } = await tokenizeInput(engine, context, input);
+  const fitted = await fit(pagerPorts(kernel, call, engine), context, {
+    tokenize: (ending) => tokenizeInput(engine, ending, input, { segment, keep }),
+    answer: 0,
+  });
   call.check();
+  const { edit } = fitted;
+  const { tokens } = fitted.input;
   if (tokens.length === 0) {
     throw new ContixError("EINVAL", "there is nothing to append", { argument: "input" });
   }
-  checkWindow(engine, context, tokens.length);
-  const length = context.tokens.length + tokens.length;
+  const before = edit ? edit.from + edit.tokens.length : context.tokens.length;
+  const length = before + tokens.length;
   kernel.quotas.check(call.process, growth(context, length));
   kernel.accounts.of(call.process.pid).tokensIn += tokens.length;
-  const value = { appended: tokens.length, length };
-  call.done({ $case: "ctxAppend", value }, [{ type: "ctx.given", cid: context.cid, tokens, tail }]);
+  const value = { appended: tokens.length, length, edit: toCtxEdit(edit) };
+  const given = { type: "ctx.given" as const, cid: context.cid, ...fitted.input };
+  call.done({ $case: "ctxAppend", value }, [...beforeEdit(kernel, context, edit), given]);
+  afterChange(kernel, context, edit);
 }
 
 export function close(kernel: Kernel, call: Call): void {

@@ -31,7 +31,6 @@ export function fork(kernel: Kernel, call: Call): void {
     },
   ]);
   kernel.engines.forked(source, cid);
-  kernel.engines.forked(source, cid);
   kernel.life.touch(source.cid);
   kernel.life.touch(cid);
 }

@@ -1,5 +1,5 @@
 /** ctx.stat and ctx.list: where contexts stand. */
-import type { CtxStatResult } from "../../proto/gen/contix/v1/calls.js";
+import type { CtxSegment, CtxStatResult } from "../../proto/gen/contix/v1/calls.js";
 import { argumentsOf } from "../args.js";
 import type { Call } from "../call.js";
 import type { Context, Process } from "../journal/journal.js";
@@ -7,8 +7,12 @@ import type { Kernel } from "../kernel.js";
 import { theContext } from "./calls.js";
 import { PAGE_TOKENS } from "./page.js";
 
+/** The most moved out segments that `stat` names. */
+const SHOWN = 1000;
+
 export function stat(kernel: Kernel, call: Call): void {
-  const value = describe(kernel, call.process, theContext(call));
+  const context = theContext(call);
+  const value = { ...describe(kernel, call.process, context), segments: segmentsOf(context) };
   call.done({ $case: "ctxStat", value });
 }
 
@@ -58,7 +62,27 @@ function describe(kernel: Kernel, caller: Process, context: Context): CtxStatRes
     pages: Math.floor(length / PAGE_TOKENS),
     pagesInMemory: frames,
     pagesSwapped: blocks,
+    // They would make a list of many contexts very long.
+    segments: [],
+    filedSegments: context.paging.filed.size,
+    filedTokens: context.paging.filedTokens,
+    overflow: context.paging.policy,
+    summaries: context.paging.summaries,
   };
+}
+
+/** What it is made of, then what was moved out. */
+function segmentsOf({ paging }: Context): CtxSegment[] {
+  const here = paging.segments.map(({ id, turn: _, stands, ...rest }) => {
+    return { ...rest, segment: id, stands: [...stands], filed: false };
+  });
+  const filed: CtxSegment[] = [];
+  for (const { id, kind, role, tokens } of paging.filed.values()) {
+    if (filed.length === SHOWN) break;
+    const rest = { pinned: false, filed: true, copyOf: 0, stands: [] };
+    filed.push({ segment: id, kind, role, tokens: tokens.length, ...rest });
+  }
+  return [...here, ...filed];
 }
 
 function givenTokens({ runs, tokens }: Context): number {

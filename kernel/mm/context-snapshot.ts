@@ -14,6 +14,9 @@ import { type Kernel, VERSION } from "../kernel.js";
 import { nextCid, theContext } from "./calls.js";
 import { shareOf, ttlOf } from "./context-options.js";
 import { checkWindow } from "./input.js";
+import { checkFiled } from "./overflow/pager.js";
+import { overflowOf } from "./overflow/ports.js";
+import { partsOf, policyOf, type Saved, savePaging, segmentsOf } from "./overflow/saved.js";
 import {
   isTail,
   lengthsOf,
@@ -38,6 +41,7 @@ export function snapshot(kernel: Kernel, call: Call): void {
     cid: context.cid,
     kernelVersion: VERSION,
     createdMs: BigInt(kernel.clock.wall()),
+    paging: savePaging(context.paging),
   });
   kernel.life.touch(context.cid);
   call.done({ $case: "ctxSnapshot", value: { snapshot: saved } });
@@ -52,17 +56,20 @@ export async function restore(kernel: Kernel, call: Call): Promise<void> {
   const engine = model.engine ?? (await model.upFor(call));
   call.check();
   checkEngine(engine, saved, args.rebase);
-  checkWindow(engine, { tokens: [] }, saved.tokens.length);
+  checkWindow(engine, saved.tokens.length);
   kernel.quotas.check(call.process, { contexts: 1, tokens: saved.tokens.length });
+  const segments = segmentsOf(saved);
+  checkFiled(kernel.config.limits.filedTokens, 0, segments?.filed ?? []);
   const cid = nextCid(kernel);
   const { pid: owner, nextHandle: handle } = call.process;
   const { engineDigest, slotTokens } = engine.ready;
   const belongs = { model: model.name, engine: engineDigest, ...options };
+  const overflow = policyOf(saved) ?? overflowOf(kernel, { overflow: "", summaries: false });
   const at = kernel.clock.now();
   const value = { handle, cid, window: slotTokens, model: model.name };
   call.done({ $case: "ctxRestore", value }, [
-    { type: "ctx.created", cid, owner, handle, ...belongs, at },
-    filling(cid, saved, engineDigest),
+    { type: "ctx.created", cid, owner, handle, ...belongs, ...overflow, at },
+    filling(cid, saved, segments, engineDigest),
   ]);
   kernel.life.touch(cid);
 }
@@ -80,16 +87,21 @@ function checkEngine({ model, ready }: Engine, saved: Snapshot, rebase: boolean)
   }
 }
 
-function filling(cid: bigint, saved: Snapshot, engine: string): JournalRecord {
+function filling(
+  cid: bigint,
+  saved: Snapshot,
+  segments: Saved | undefined,
+  engine: string,
+): JournalRecord {
   const { tokens } = saved;
   const tail = isTail(saved.tail) ? saved.tail : "text";
   const seams = seamsOf(saved);
-  if (saved.engine === engine) {
-    const last = lastOf(saved);
-    return { type: "ctx.filled", cid, tokens, runs: runsOf(saved.runs), seams, tail, last };
-  }
-  const runs = tokens.length > 0 ? [{ start: 0, given: true }] : [];
-  return { type: "ctx.filled", cid, tokens, runs, seams, tail, last: undefined };
+  const runs = runsOf(saved.runs);
+  const paging = segments ?? { parts: partsOf({ tokens, runs, seams }) };
+  const filled = { type: "ctx.filled" as const, cid, tokens, seams, tail, paging };
+  if (saved.engine === engine) return { ...filled, runs, last: lastOf(saved) };
+  const given = tokens.length > 0 ? [{ start: 0, given: true }] : [];
+  return { ...filled, runs: given, last: undefined };
 }
 
 function lastOf({ last }: Snapshot): LastGeneration | undefined {

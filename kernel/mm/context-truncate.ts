@@ -9,6 +9,7 @@ import type { Call } from "../call.js";
 import type { Context } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
 import { theContext } from "./calls.js";
+import { afterChange } from "./overflow/events.js";
 
 export function truncate(kernel: Kernel, call: Call): void {
   const context = theContext(call);
@@ -20,6 +21,7 @@ export function truncate(kernel: Kernel, call: Call): void {
   kernel.engines.cut(context, validAfterCut(context, length));
   const value = { removed: before - length, length };
   call.done({ $case: "ctxTruncate", value }, [{ type: "ctx.truncated", cid, length }]);
+  afterChange(kernel, context);
 }
 
 /** Tokens from the start whose KV is as the history of `length` tokens says. */

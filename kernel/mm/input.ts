@@ -3,11 +3,17 @@
  * a context is extended, never rendered again, so ids make no round trip.
  */
 import { ContixError } from "../../proto/errno.js";
-import { ChatTail, type TextRequest } from "../../proto/gen/contix/driver/v1/llm.js";
+import {
+  ChatTail,
+  type TextReply,
+  type TextRequest,
+} from "../../proto/gen/contix/driver/v1/llm.js";
 import type { CtxAppendCall } from "../../proto/gen/contix/v1/calls.js";
 import type { Engine } from "../engines/engine.js";
-import type { Context } from "../journal/journal.js";
 import type { Tail } from "../journal/records.js";
+import { type Ending, type Tokenized, tooLong } from "./overflow/pager.js";
+import { checkKind, type Marks, messageParts } from "./overflow/parts.js";
+import { plainPart } from "./overflow/segments.js";
 
 /** Text, messages or tokens, as the ABI carries them. */
 export type Input =
@@ -15,22 +21,22 @@ export type Input =
   | { $case: "prompt"; value: string }
   | undefined;
 
-export interface Tokenized {
-  readonly tokens: readonly number[];
-  readonly tail: Tail;
-}
-
 /** The tokens that `input` adds to `context`, and what then stands at its end. EINVAL. */
 export async function tokenizeInput(
   engine: Engine,
-  context: Context,
+  context: Ending,
   input: Input,
+  marks: Marks = {},
 ): Promise<Tokenized> {
   if (!input) return { tokens: [], tail: context.tail };
+  const plain = (tokens: readonly number[]): Tokenized => {
+    const part = plainPart(tokens.length);
+    return { tokens, tail: "text", parts: [{ ...part, ...checkKind(marks, part) }] };
+  };
   if (input.$case === "tokens") {
-    checkWindow(engine, context, input.value.ids.length);
+    checkWindow(engine, input.value.ids.length, context.tokens.length);
     checkIds(input.value.ids, engine.ready.vocab);
-    return { tokens: input.value.ids, tail: "text" };
+    return plain(input.value.ids);
   }
   if (input.$case === "chat") {
     checkMessages(engine, input.value.messages);
@@ -38,26 +44,42 @@ export async function tokenizeInput(
       engine,
       input.value.messages.reduce((sum, { content }) => sum + content.length, 0),
     );
-    const tokens = await chatTokens(engine, context, input.value.messages, false);
-    return { tokens, tail: "closed" };
+    const { messages } = input.value;
+    const { tokens, ends } = await chatAnswer(engine, context, messages, false);
+    const parts = messageParts(messages, tokens.length, ends, context.tail, marks);
+    return { tokens, tail: "closed", parts };
   }
   const start = context.tail === "empty";
   if (input.value === "") return { tokens: [], tail: context.tail };
   checkTextFits(engine, input.value.length);
   const what = { $case: "encode" as const, value: { text: input.value, special: false, start } };
-  return { tokens: await engine.driver.text(what), tail: "text" };
+  return plain(await engine.driver.text(what));
 }
 
-/** The tokens that open the assistant's turn after `messages`. */
-export function chatTokens(
-  engine: Engine,
-  context: Pick<Context, "tokens" | "tail">,
+/** The tokens that open the assistant's turn. */
+export async function openingTokens(engine: Pick<Engine, "driver">): Promise<number[]> {
+  return (await chatAnswer(engine, { tokens: [], tail: "closed" }, [], true)).tokens;
+}
+
+/** The tokens that close the assistant's turn at the end of `context`; none: no turn is open. */
+export async function closingTokens(
+  engine: Pick<Engine, "driver">,
+  context: Ending,
+): Promise<number[]> {
+  if (context.tail !== "assistant") return [];
+  const { tokens, ends } = await chatAnswer(engine, context, [], true);
+  return tokens.slice(0, ends[0] ?? 0);
+}
+
+function chatAnswer(
+  engine: Pick<Engine, "driver">,
+  context: Ending,
   messages: { role: string; content: string }[],
   generationPrompt: boolean,
-): Promise<number[]> {
+): Promise<TextReply> {
   const lastToken = context.tokens.at(-1) ?? 0;
   const value = { messages, tail: chatTail(context.tail), generationPrompt, lastToken };
-  return engine.driver.text({ $case: "chat", value } satisfies TextRequest["what"]);
+  return engine.driver.ask({ $case: "chat", value } satisfies TextRequest["what"]);
 }
 
 function chatTail(tail: Tail): ChatTail {
@@ -99,6 +121,12 @@ function checkMessages(engine: Engine, messages: readonly { role: string }[]): v
   }
 }
 
+/** ENOMEM, with both numbers, when `tokens`, after `before` others, could never have room beside an answer. */
+export function checkWindow(engine: Pick<Engine, "ready">, tokens: number, before = 0): void {
+  const window = engine.ready.slotTokens;
+  if (tokens + 1 > window) throw tooLong(before + tokens, window);
+}
+
 /** No token stands for more characters than this: a longer text need not be tokenized to be refused. */
 const TOKEN_CHARACTERS = 256;
 
@@ -107,18 +135,4 @@ function checkTextFits(engine: Engine, characters: number): void {
   if (characters <= window * TOKEN_CHARACTERS) return;
   const what = `a text of ${characters} characters is over the window, which holds ${window} tokens`;
   throw new ContixError("ENOMEM", what, { argument: "input" });
-}
-
-/** ENOMEM, with both numbers, when `tokens` more would leave no room for an answer. */
-export function checkWindow(
-  engine: Engine,
-  context: Pick<Context, "tokens">,
-  tokens: number,
-): void {
-  const window = engine.ready.slotTokens;
-  const length = context.tokens.length + tokens;
-  if (length + 1 > window) {
-    const what = `${length} tokens are over the window: it holds ${window}, with at least one for the answer; give less, or truncate the context`;
-    throw new ContixError("ENOMEM", what, { argument: "input" });
-  }
 }

@@ -68,7 +68,12 @@ describe("a snapshot file", () => {
   });
 
   it.each([
-    ["version 2", (b: Buffer) => b.writeUInt32LE(2, 8), /version 2; this kernel reads version 1/],
+    [
+      "version 3",
+      (b: Buffer) => b.writeUInt32LE(3, 8),
+      /version 3; this kernel reads versions 1 to 2/,
+    ],
+    ["version 0", (b: Buffer) => b.writeUInt32LE(0, 8), /version 0;/],
     ["another kind", (b: Buffer) => b.write("CONTIXXX"), /no snapshot/],
     ["a bit of the body", (b: Buffer) => b.writeUInt8((b[50] ?? 0) ^ 1, 50), /checksum/],
     ["a shorter length", (b: Buffer) => b.writeUInt32LE(1, 12), /too many/],

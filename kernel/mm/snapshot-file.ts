@@ -9,9 +9,11 @@ import { ContixError } from "../../proto/errno.js";
 import { Snapshot } from "../../proto/gen/contix/v1/snapshot.js";
 import type { Tail } from "../journal/records.js";
 import type { Run, Seam } from "../journal/state.js";
+import { faultOf } from "./overflow/saved.js";
 
 const MAGIC = Buffer.from("CONTIXCS", "latin1");
-const VERSION = 1;
+/** Of what is written. Version 1 has no segments. */
+const VERSION = 2;
 const HEAD = 16;
 const CHECKSUM = 32;
 const TAILS: readonly Tail[] = ["empty", "text", "closed", "assistant"];
@@ -37,8 +39,8 @@ export function readSnapshot(bytes: Uint8Array): Snapshot {
     throw damaged(`it is truncated: ${file.length} bytes, fewer than its head has`);
   }
   const version = file.readUInt32LE(8);
-  if (version !== VERSION) {
-    throw damaged(`it has version ${version}; this kernel reads version ${VERSION}`);
+  if (version < 1 || version > VERSION) {
+    throw damaged(`it has version ${version}; this kernel reads versions 1 to ${VERSION}`);
   }
   const length = HEAD + CHECKSUM + file.readUInt32LE(12);
   if (file.length < length) {
@@ -118,6 +120,8 @@ function checked(snapshot: Snapshot): Snapshot {
   if (!isTail(tail)) throw damaged(`its tail "${tail}" is unknown`);
   if (last && last.start > tokens.length)
     throw damaged("its last generation begins behind its end");
+  const fault = faultOf(snapshot);
+  if (fault) throw damaged(fault);
   return snapshot;
 }
 

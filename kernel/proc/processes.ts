@@ -185,7 +185,7 @@ export class Processes {
       return;
     }
     const port = this.#kernel.trap.port(pid);
-    if (port) port.signal({ name, fromPid: from });
+    if (port) port.signal({ name, fromPid: from, context: undefined });
     else this.#os.get(pid)?.signal(`SIG${name}` as NodeJS.Signals);
   }
 

@@ -1,6 +1,6 @@
 /** llm.generate: from the arguments to a burst, and from its tokens to the caller. */
 import { ContixError } from "../../proto/errno.js";
-import { GenerateCall } from "../../proto/gen/contix/v1/calls.js";
+import { type CtxEdit, GenerateCall } from "../../proto/gen/contix/v1/calls.js";
 import type { Usage } from "../../proto/gen/contix/v1/kernel.js";
 import { argumentsOf } from "../args.js";
 import { type Call, NO_USAGE } from "../call.js";
@@ -10,7 +10,11 @@ import type { Context } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
 import { nextCid } from "../mm/calls.js";
-import { chatTokens, checkWindow, type Tokenized, tokenizeInput } from "../mm/input.js";
+import { openingTokens, tokenizeInput } from "../mm/input.js";
+import { afterChange, beforeEdit, toCtxEdit } from "../mm/overflow/events.js";
+import { answerRoom, type Ending, type Fitted, fit, type Tokenized } from "../mm/overflow/pager.js";
+import { openingPart } from "../mm/overflow/parts.js";
+import { pagerPorts } from "../mm/overflow/ports.js";
 import type { Account } from "../proc/accounts.js";
 import type { Burst, BurstEnd, BurstListener, BurstSpec, SamplingSpec } from "./burst.js";
 import { ChunkStream } from "./chunk-stream.js";
@@ -60,6 +64,8 @@ class Generation implements BurstListener {
   #room: Disposable | undefined;
   #burst: Burst | undefined;
   #seed = 0n;
+  /** What was moved out of the context for it. */
+  #edit: CtxEdit | undefined;
   #text = "";
   readonly #tokens: number[] = [];
   #progress: Disposable | undefined;
@@ -89,19 +95,23 @@ class Generation implements BurstListener {
     const waitedUs = clock.now() - askedAt;
     this.#engine = engine;
     const context = call.context ?? this.#openContext(engine);
-    const input = await this.#tokenize(engine, context);
+    const { input, edit } = await this.#fit(engine, context);
     call.check();
     if (engine.driver.failure) throw engine.driver.failure;
-    const length = context.tokens.length + input.tokens.length;
+    const before = edit ? edit.from + edit.tokens.length : context.tokens.length;
+    const length = before + input.tokens.length;
     const most = this.#args.maxTokens === 0 ? Number.POSITIVE_INFINITY : this.#args.maxTokens;
     const maxTokens = Math.min(most, engine.ready.slotTokens - length);
     if (call.context) {
       this.#room = this.#kernel.quotas.reserve(call.process, context, length + maxTokens);
     }
     // Nothing can fail from here on: a call that failed has left the context as it was.
-    if (input.tokens.length > 0) {
+    if (input.tokens.length > 0 || edit) {
       this.#account().tokensIn += input.tokens.length;
-      journal.append({ type: "ctx.given", cid: context.cid, ...input });
+      const given = { type: "ctx.given" as const, cid: context.cid, ...input };
+      journal.append(...beforeEdit(this.#kernel, context, edit), given);
+      this.#edit = toCtxEdit(edit);
+      afterChange(this.#kernel, context, edit);
     }
     const genStart = context.tokens.length;
     const { pid } = call.process;
@@ -157,8 +167,10 @@ class Generation implements BurstListener {
     }
     this.#stream?.finish();
     const { finish, stop } = end;
-    const value = { text: this.#text, tokens: this.#tokens, finish, seed: this.#seed, stop };
+    const answer = { text: this.#text, tokens: this.#tokens, finish, seed: this.#seed, stop };
+    const value = { ...answer, edit: this.#edit };
     this.#call.done({ $case: "generate", value }, effects, usage);
+    if (this.#call.context) afterChange(this.#kernel, this.#call.context);
   }
 
   #openContext({ model, ready }: Engine): Context {
@@ -178,19 +190,29 @@ class Generation implements BurstListener {
     this.#context = context;
   }
 
-  /** What the call gives to the context: its input, and the assistant's turn opened after whole chat turns. */
-  async #tokenize(engine: Engine, context: Context): Promise<Tokenized> {
-    const input = await tokenizeInput(engine, context, this.#args.input);
-    checkWindow(engine, context, input.tokens.length);
-    if (context.tokens.length + input.tokens.length === 0) {
+  /** What the call gives to the context, and the room that is made for it and for its answer. */
+  #fit(engine: Engine, context: Context): Promise<Fitted> {
+    return fit(pagerPorts(this.#kernel, this.#call, engine), context, {
+      tokenize: (ending) => this.#tokenize(engine, ending),
+      answer: answerRoom(this.#args.maxTokens, engine.ready.slotTokens),
+    });
+  }
+
+  /** The input, and the assistant's turn opened after whole chat turns. */
+  async #tokenize(engine: Engine, ending: Ending): Promise<Tokenized> {
+    const input = await tokenizeInput(engine, ending, this.#args.input);
+    if (ending.tokens.length + input.tokens.length === 0) {
       throw new ContixError("EINVAL", "the prompt is empty", { argument: "prompt" });
     }
     if (input.tail !== "closed" || !engine.ready.chat) return input;
     this.#call.check();
-    const opening = await chatTokens(engine, { tokens: [], tail: "closed" }, [], true);
+    const opening = await openingTokens(engine);
     const tokens = [...input.tokens, ...opening];
-    checkWindow(engine, context, tokens.length);
-    return { tokens, tail: "assistant" };
+    return {
+      tokens,
+      tail: "assistant",
+      parts: [...(input.parts ?? []), openingPart(opening.length)],
+    };
   }
 
   #stop(error: ContixError): void {

@@ -12,6 +12,7 @@ import {
   FromDriver,
   type Open,
   type Ready,
+  type TextReply,
   type TextRequest,
   ToDriver,
 } from "../../proto/gen/contix/driver/v1/llm.js";
@@ -19,6 +20,7 @@ import { Executor } from "./engine/executor.js";
 import type { Model } from "./engine/model.js";
 import type { Swap } from "./engine/swap.js";
 import { SwapFile } from "./engine/swap-file.js";
+import { answerText } from "./text/requests.js";
 import type { TextServer } from "./text/server.js";
 
 /** What makes one driver differ from another. */
@@ -125,9 +127,9 @@ class Driver {
   }
 
   async #answer(text: TextServer, request: TextRequest): Promise<void> {
-    let reply = { id: request.id, tokens: [] as number[], error: "", code: "", argument: "" };
+    let reply = emptyReply(request.id);
     try {
-      reply = { ...reply, tokens: await encode(text, request) };
+      reply = { ...reply, ...(await answerText(text, request)) };
     } catch (error) {
       const { code, argument } =
         error instanceof ContixError ? error : { code: "EIO", argument: "" };
@@ -173,11 +175,8 @@ class Driver {
   }
 }
 
-function encode(text: TextServer, { what }: TextRequest): Promise<number[]> {
-  if (what?.$case === "encode") return text.encode(what.value.text, what.value);
-  if (what?.$case === "chat")
-    return text.encodeChat(what.value.messages, what.value.tail, what.value);
-  return Promise.reject(new ContixError("EPROTO", "a text request of an unknown kind"));
+function emptyReply(id: bigint): TextReply {
+  return { id, tokens: [], ends: [], texts: [], error: "", code: "", argument: "" };
 }
 
 /** The swap file that the kernel asks for. Where there can be none the driver goes on without. */

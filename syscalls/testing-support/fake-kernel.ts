@@ -67,7 +67,7 @@ export class FakeSession {
   }
 
   signal(name: string, fromPid = 0n): void {
-    this.send({ $case: "signal", value: { name, fromPid } });
+    this.send({ $case: "signal", value: { name, fromPid, context: undefined } });
   }
 
   /** Breaks the stream, as a lost transport would. */

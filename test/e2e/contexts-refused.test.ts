@@ -40,7 +40,13 @@ describe("a handle", () => {
     const ctx = await os.ctx.create();
     const other = await attach(address);
     const calls = [
-      { $case: "ctxAppend" as const, value: { input: { $case: "text" as const, value: "x" } } },
+      {
+        $case: "ctxAppend" as const,
+        value: { input: { $case: "text" as const, value: "x" }, segment: "", keep: false },
+      },
+      { $case: "ctxRecall" as const, value: { what: { $case: "segment" as const, value: 1 } } },
+      { $case: "ctxFiled" as const, value: { query: "", limit: 0 } },
+      { $case: "ctxForget" as const, value: { segments: [1] } },
       { $case: "ctxStat" as const, value: { cid: 0n } },
       { $case: "ctxClose" as const, value: { cid: 0n } },
       { $case: "ctxFork" as const, value: { cid: 0n, length: undefined, ttlUs: 0n } },

@@ -1,6 +1,7 @@
 /** The kernel against agents that are hostile, careless or unlucky. */
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { CtxCreateCall } from "../../proto/gen/contix/v1/calls.js";
 import { attach, osPidOf, start, until } from "../support/kernels.js";
 import { generateCall } from "../support/raw-client.js";
 
@@ -45,7 +46,7 @@ describe("an unlucky agent", () => {
   it("finds its context as it was when a generate failed before it began", async () => {
     const kernel = await start({ slotTokens: 64 });
     const client = await attach(kernel);
-    client.call(1n, { $case: "ctxCreate", value: { model: "", ttlUs: 0n, share: "" } });
+    client.call(1n, { $case: "ctxCreate", value: CtxCreateCall.fromPartial({}) });
     const created = await client.reply(1n);
     const handle = created?.result?.$case === "ctxCreate" ? created.result.value.handle : 0;
     // Input that fits, with an opening of the assistant's turn that does not.

@@ -1,5 +1,6 @@
 import { ENGINE_MUTANTS } from "./mutants-engines.mjs";
 import { MODEL_MUTANTS } from "./mutants-models.mjs";
+import { OVERFLOW_MUTANTS } from "./mutants-overflow.mjs";
 
 const FEED = ["kernel/mm/feed.test.ts", "test/sim/schedule.test.ts"];
 const POLICY = ["kernel/sched/policy.test.ts"];
@@ -136,9 +137,9 @@ export const MUTANTS = [
   },
   {
     name: "window: nothing is too long",
-    file: "kernel/mm/input.ts",
-    from: "if (length + 1 > window) {",
-    to: "if (false) {",
+    file: "kernel/mm/overflow/pager.ts",
+    from: "const fits = length + 1 <= window;",
+    to: "const fits = true;",
     tests: e2e("refusals"),
     only: "bad input",
   },
@@ -291,4 +292,5 @@ export const MUTANTS = [
   },
   ...ENGINE_MUTANTS,
   ...MODEL_MUTANTS,
+  ...OVERFLOW_MUTANTS,
 ];
