@@ -1,5 +1,6 @@
 import { ENGINE_MUTANTS } from "./mutants-engines.mjs";
 import { MODEL_MUTANTS } from "./mutants-models.mjs";
+import { PAGE_MUTANTS } from "./mutants-pages.mjs";
 import { OVERFLOW_MUTANTS } from "./mutants-overflow.mjs";
 
 const FEED = ["kernel/mm/feed.test.ts", "test/sim/schedule.test.ts"];
@@ -67,7 +68,7 @@ export const MUTANTS = [
   },
   {
     name: "placement: a former binding's tokens are taken",
-    file: "kernel/mm/place.ts",
+    file: "kernel/mm/seating.ts",
     from: "    this.#bound.delete(binding.name);\n",
     to: "",
     tests: ["test/sim/schedule.test.ts"],
@@ -290,6 +291,7 @@ export const MUTANTS = [
     to: "",
     tests: ["kernel/journal/state.test.ts"],
   },
+  ...PAGE_MUTANTS,
   ...ENGINE_MUTANTS,
   ...MODEL_MUTANTS,
   ...OVERFLOW_MUTANTS,
