@@ -33,7 +33,7 @@ test.skipIf(skip).each([
     expect(Object.keys(seconds)).toHaveLength(4);
     console.log(`law2-contexts, KV in ${kv}, seconds: ${JSON.stringify(seconds)}`);
   },
-  600_000,
+  1_800_000,
 );
 
 async function tokensOf(dir: string): Promise<number[]> {

@@ -99,8 +99,8 @@ const ROWS = [
   [
     "swap: bytes are believed",
     `${ENGINE}/swap-block.ts`,
-    "header.readUInt32LE(CHECKSUM_AT) === checksum(page, header)",
-    "page.length > 0",
+    "header.subarray(CHECKSUM_AT, CHECKSUM_AT + CHECKSUM_BYTES).equals(this.#checksum(block))",
+    "block.length > 0",
     `${ENGINE}/swap-file.test.ts`,
   ],
   [

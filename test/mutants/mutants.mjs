@@ -1,7 +1,7 @@
 import { ENGINE_MUTANTS } from "./mutants-engines.mjs";
 import { MODEL_MUTANTS } from "./mutants-models.mjs";
-import { PAGE_MUTANTS } from "./mutants-pages.mjs";
 import { OVERFLOW_MUTANTS } from "./mutants-overflow.mjs";
+import { PAGE_MUTANTS } from "./mutants-pages.mjs";
 
 const FEED = ["kernel/mm/feed.test.ts", "test/sim/schedule.test.ts"];
 const POLICY = ["kernel/sched/policy.test.ts"];
@@ -146,7 +146,7 @@ export const MUTANTS = [
   },
   {
     name: "stop strings of any length",
-    file: "kernel/sched/generate.ts",
+    file: "kernel/sched/generate-args.ts",
     from: "if (stop.length > stopLength) {",
     to: "if (false) {",
     tests: e2e("refusals"),
@@ -161,9 +161,9 @@ export const MUTANTS = [
   },
   {
     name: "flow control: a slow reader keeps his slot",
-    file: "kernel/sched/generate.ts",
-    from: "const able = this.#attached && this.#credit > 0;",
-    to: "const able = true;",
+    file: "kernel/sched/chunk-stream.ts",
+    from: "return this.#attached && this.#credit > 0;",
+    to: "return true;",
     tests: e2e("calls"),
     only: "a crowd",
   },
