@@ -7,7 +7,6 @@
 import { ContixError } from "../../proto/errno.js";
 import type {
   FromDriver,
-  Open,
   Plan,
   Ready,
   TextReply,
@@ -16,26 +15,12 @@ import type {
 import type { Clock } from "../clock.js";
 import type { Log } from "../log.js";
 import type { PlanRunner, RunResult } from "../sched/loop.js";
-import { type DeathLimits, Deaths } from "./deaths.js";
+import { Deaths } from "./deaths.js";
+import { type DriverOptions, type DriverState, sameEngine } from "./driver-options.js";
 import { DriverProcess } from "./driver-process.js";
 import { Latch } from "./latch.js";
 import { RunResults } from "./run-results.js";
 import { Texts } from "./texts.js";
-
-export interface DriverOptions extends DeathLimits {
-  /** Whose driver it is, for messages. */
-  readonly model: string;
-  /** The command line that starts the driver. */
-  readonly command: readonly string[];
-  readonly open: Open;
-  /** A step that takes longer than this means the driver hangs; it is killed. */
-  readonly hangUs: number;
-  /** So long may it take to become ready. */
-  readonly openUs: number;
-}
-
-/** starting: its process loads, or died and is started again. failed: it is given up for now. */
-export type DriverState = "stopped" | "starting" | "running" | "failed";
 
 /** How long a driver that kept dying is left alone, microseconds. */
 const GIVEN_UP_US = 30_000_000;
@@ -317,14 +302,4 @@ export class LlmDriver implements PlanRunner {
       this.#process?.kill();
     });
   }
-}
-
-/** Whether contexts may go on under `b` as they were under `a` (law 2). */
-function sameEngine(a: Ready, b: Ready): boolean {
-  return (
-    a.engineDigest === b.engineDigest &&
-    a.slots === b.slots &&
-    a.slotTokens === b.slotTokens &&
-    a.vocab === b.vocab
-  );
 }
