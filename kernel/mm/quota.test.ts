@@ -79,16 +79,16 @@ it("contexts count for their process and for its principal, and for no other", (
 it("tokens that a generation may write are set aside, of its process and of its principal", () => {
   const { process, open, quotas } = world();
   const [first, second, third] = [open(1n, 40), open(2n, 10), open(3n, 10)];
-  const room = quotas.reserve(process(1n), first, 90);
-  expect(() => quotas.check(process(1n), { tokens: 11 })).toThrow(
-    refused("contextTokensPerProcess", "limit 100, in use 90"),
+  const room = quotas.reserve(process(1n), first, 95);
+  expect(() => quotas.check(process(1n), { tokens: 6 })).toThrow(
+    refused("contextTokensPerProcess", "limit 100, in use 95"),
   );
-  expect(() => quotas.reserve(process(2n), second, 61)).toThrow(
-    refused("contextTokensPerPrincipal of the principal ann", "limit 150, in use 100"),
+  expect(() => quotas.reserve(process(2n), second, 56)).toThrow(
+    refused("contextTokensPerPrincipal of the principal ann", "limit 150, in use 105"),
   );
   quotas.reserve(process(3n), third, 100)[Symbol.dispose]();
   room[Symbol.dispose]();
-  quotas.reserve(process(2n), second, 61)[Symbol.dispose]();
+  quotas.reserve(process(2n), second, 56)[Symbol.dispose]();
 });
 
 it("what was generated is counted once while its generation goes on", () => {

@@ -7,6 +7,7 @@ import type { Portions } from "./tier.js";
 
 const ANN: Payer = { principal: "ann", process: 1n };
 const BOB: Payer = { principal: "bob", process: 2n };
+const CAROL: Payer = { principal: "carol", process: 4n };
 const BOBS_OTHER: Payer = { principal: "bob", process: 3n };
 
 /** A pool of ten frames and twenty blocks; contexts of four pages. */
@@ -69,6 +70,16 @@ it("who has more than his share gives way to others, down to it, and they to the
   expect(bench.inMemory(4n) + bench.inMemory(5n)).toBe(5);
   bench.keep(6n, ANN, true);
   expect(bench.held().slice(0, 2)).toEqual([5, 5]);
+});
+
+it("who has more than his share gives way before one whose pages are older", () => {
+  const bench = new Bench(HALF);
+  bench.keep(1n, BOB, true);
+  for (const cid of [2n, 3n]) bench.keep(cid, ANN, true);
+  expect(bench.held().slice(0, 2)).toEqual([6, 4]);
+  bench.keep(4n, CAROL, true);
+  // One page of Ann's; then she is within her share, and the policy takes the oldest.
+  expect(bench.held().slice(0, 2)).toEqual([5, 1]);
 });
 
 it("processes of one principal have shares too", () => {

@@ -67,7 +67,8 @@ export async function proveContexts(
   expect(count(swapped.told, moved)).toBeGreaterThan(many / 5);
   expect(count(swapped.told, ({ cached }) => cached >= 16)).toBeGreaterThan(many);
   expect(kills.count).toBeGreaterThan(1);
-  expect(killed.told.every(({ recomputed }) => recomputed > 0)).toBe(true);
+  // One whose last page was just full has all that it had in the swap file.
+  expect(count(killed.told, ({ recomputed }) => recomputed > 0)).toBeGreaterThan(many);
   expect(count(killed.told, ({ cached }) => cached >= 16)).toBeGreaterThan(many);
   expect(dropped.told.every(({ cached }) => cached === 0)).toBe(true);
   return seconds;

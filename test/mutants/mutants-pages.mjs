@@ -1,7 +1,6 @@
 /** Guards of pages: their books, the driver's side of them, contexts. See mutants.mjs. */
 const MM = "kernel/mm";
 const ENGINE = "servers/llm/engine";
-const PAGED = "test/sim/paged.test.ts";
 
 /** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string])[]} */
 const ROWS = [
@@ -52,7 +51,7 @@ const ROWS = [
     `${MM}/page-out.ts`,
     "    if (!same(source, context, start, length)) return;\n",
     "",
-    PAGED,
+    `${MM}/page-out.test.ts`,
   ],
   [
     "driver: what is loaded is no content",
