@@ -13,13 +13,17 @@
  * Losing costs the cheaper of computing it again and fetching it from the tier below. So
  * in RAM, above a swap file, a page with a short way back goes (*swap*) before one that
  * would have to be computed; in the swap file, and in RAM without one, going means *drop*;
- * and whatever ranks above the least is *kept*. Returns per second is the Gittins index
- * of the wait (waits.ts), which also knows when keeping on does not pay any more.
+ * and whatever ranks above the least is *kept*. Pages go one by one from the end of a
+ * history, and who comes back wants all of them: so what computing a page costs is the
+ * mean of its history's pages. Its own would send a history away from its cheap end only.
+ *
+ * Returns per second is the Gittins index of the wait (waits.ts), which also knows when
+ * keeping on does not pay any more. Waits are learned by their kind, and within it by
+ * how often the context has waited: one that came back five times mostly comes back again.
  *
  * A context counts for the deepest of its pages that is here: that one is a leaf, or
  * others hang behind it, and it moves up when that page goes. A page without contexts can
- * still be found by newcomers with the same history. How soon is learned like a wait, by
- * how many newcomers found the page before, so a prompt that all begin with stays.
+ * still be found by newcomers with the same history; how soon, findings.ts learns.
  *
  * Ranks change as time passes, but only when a wait grows into another bucket of its
  * sketch: a second heap says which page is due. A page is ranked about 60 times at most
@@ -27,28 +31,30 @@
  */
 import type { Page } from "../page.js";
 import { Candidates } from "./candidates.js";
+import { type Findable, Findings } from "./findings.js";
 import { Entry, Heap } from "./heap.js";
 import type { EvictionPolicy, EvictionPorts, Wait } from "./policy.js";
-import { lossUs } from "./price.js";
 import { isLeaf, type Node, Tree } from "./tree.js";
 import { nextAge, type WaitSketch, Waits } from "./waits.js";
 
 /** Contexts of a page that its rank counts, at most: more make no difference to its order. */
 const COUNTED = 8;
-/** Newcomers from here on are one class. */
-const FAMOUS = 4;
+/** Waits of a context from here on are one class. */
+const OFTEN = 4;
 /** A burst that runs: how long until its context's next one, this one's rest included. */
 const RUNNING: Wait = { kind: "running" };
 /** A process that should be back by now is, any moment. */
 const SOON_US = 1000;
 
-class AgentNode implements Node {
+class AgentNode implements Node, Findable {
   here = false;
   children = 0;
-  /** Contexts that found it when they began. */
-  newcomers = 0;
-  /** When the last of them did, or it was made. */
+  own = false;
   foundAt = 0;
+  interval = -1;
+  /** Of its history as far as it is known: how many pages, and to compute all of them. */
+  depth = 0;
+  historyUs = 0;
   /** Contexts whose deepest page here it is. */
   readonly contexts = new Set<Holder>();
   readonly rank: Entry<AgentNode>;
@@ -71,6 +77,8 @@ interface Holder {
   sketch: WaitSketch;
   since: number;
   ranSince: number;
+  /** How often it has waited. */
+  waited: number;
   /** It has not waited yet: what it finds, others made. */
   newcomer: boolean;
 }
@@ -87,8 +95,7 @@ export class Agent implements EvictionPolicy {
   readonly #unranked = new Set<AgentNode>();
   readonly #holders = new Map<bigint, Holder>();
   readonly #running: WaitSketch;
-  /** By how many newcomers found a page: how long until the next one does. */
-  readonly #found: readonly WaitSketch[];
+  readonly #findings = new Findings(this.learned);
   #now = 0;
   #made = 0;
 
@@ -97,16 +104,15 @@ export class Agent implements EvictionPolicy {
     this.#tree = new Tree((page) => new AgentNode(page, ++this.#made));
     this.#candidates = new Candidates((page) => ports.pinned(page));
     this.#running = this.learned.of(RUNNING.kind);
-    const classes = Array.from({ length: FAMOUS + 1 }, (_, i) => this.learned.of(`found:${i}`));
-    this.#found = classes;
   }
 
   added(page: Page, cid: bigint, now: number): void {
     this.#now = now;
     const { node, parent } = this.#tree.add(page);
     if (parent) this.#unlist(parent);
-    node.foundAt = now;
-    node.newcomers = 0;
+    this.#findings.begin(node, parent, now);
+    node.depth = (parent?.depth ?? 0) + 1;
+    node.historyUs = (parent?.historyUs ?? 0) + this.#ports.rebuildUs(page);
     this.#reach(this.#holder(cid), node);
   }
 
@@ -115,11 +121,7 @@ export class Agent implements EvictionPolicy {
     const node = this.#tree.get(page);
     if (!node) return;
     const holder = this.#holder(cid);
-    if (holder.newcomer) {
-      this.#fame(node).returned(now - node.foundAt);
-      node.foundAt = now;
-      node.newcomers++;
-    }
+    if (holder.newcomer) this.#findings.found(node, now);
     this.#reach(holder, node);
   }
 
@@ -128,7 +130,7 @@ export class Agent implements EvictionPolicy {
     if (!gone) return;
     const { node, parent } = gone;
     this.#unlist(node);
-    this.#fame(node).lost(this.#now - node.foundAt);
+    this.#findings.lost(node, this.#now);
     for (const holder of node.contexts) {
       holder.deepest = parent;
       parent?.contexts.add(holder);
@@ -155,6 +157,7 @@ export class Agent implements EvictionPolicy {
     this.#now = now;
     const holder = this.#holder(cid);
     holder.newcomer = false;
+    holder.waited++;
     this.#turn(holder, wait, now);
   }
 
@@ -163,7 +166,9 @@ export class Agent implements EvictionPolicy {
     const holder = this.#holders.get(cid);
     if (!holder) return;
     this.#holders.delete(cid);
-    holder.sketch.ended(now - holder.since);
+    if (holder.wait !== RUNNING) holder.sketch.ended(now - holder.since);
+    // Its burst was the last: nobody came back for what it ran with.
+    this.#running.ended(now - holder.ranSince);
     holder.deepest?.contexts.delete(holder);
     if (holder.deepest) this.#changed(holder.deepest);
   }
@@ -187,6 +192,7 @@ export class Agent implements EvictionPolicy {
       sketch: this.#running,
       since: this.#now,
       ranSince: this.#now,
+      waited: 0,
       newcomer: true,
     };
     this.#holders.set(cid, holder);
@@ -209,9 +215,14 @@ export class Agent implements EvictionPolicy {
 
   #turn(holder: Holder, wait: Wait, now: number): void {
     holder.wait = wait;
-    holder.sketch = this.learned.of(wait.kind);
+    holder.sketch = this.#sketch(holder, wait);
     holder.since = now;
     if (holder.deepest) this.#changed(holder.deepest);
+  }
+
+  #sketch({ waited }: Holder, wait: Wait): WaitSketch {
+    if (wait === RUNNING) return this.#running;
+    return this.learned.ofPart(wait.kind, Math.min(waited, OFTEN));
   }
 
   #changed(node: AgentNode): void {
@@ -226,8 +237,7 @@ export class Agent implements EvictionPolicy {
 
   #rank(node: AgentNode, now: number): void {
     const { page, foundAt } = node;
-    const sketch = this.#fame(node);
-    let rate = sketch.index(now - foundAt);
+    let rate = this.#findings.of(node).index(now - foundAt);
     let due = foundAt + nextAge(now - foundAt);
     let counted = 0;
     for (const holder of node.contexts) {
@@ -235,13 +245,9 @@ export class Agent implements EvictionPolicy {
       rate += returns(holder, now);
       due = Math.min(due, changesAt(holder, now));
     }
-    this.#candidates.set(node.rank, (rate * lossUs(this.#ports, page)) / this.#ports.bytes(page));
+    const lossUs = Math.min(node.historyUs / node.depth, this.#ports.fetchUs(page));
+    this.#candidates.set(node.rank, (rate * lossUs) / this.#ports.bytes(page));
     this.#due.set(node.due, Math.max(due, now + 1));
-  }
-
-  /** Pages are told apart by how many newcomers have found them. */
-  #fame({ newcomers }: AgentNode): WaitSketch {
-    return this.#found[Math.min(newcomers, FAMOUS)] ?? this.#running;
   }
 }
 

@@ -231,4 +231,64 @@ describe("agent", () => {
     agent.removed(child);
     expect(agent.victim(now + 100 * MS)).toBe(pages[1]);
   });
+
+  it("keeps who came back often before who waits for the first time, when that is what it saw", () => {
+    const agent = evictionPolicy("agent", ports);
+    let [now, cid] = [0, 100n];
+    // Of ten contexts one comes back after its first wait, and then again and again.
+    for (let i = 0; i < 300; i++, cid++) {
+      const turns = i % 10 === 0 ? 8 : 1;
+      for (let turn = 0; turn < turns; turn++, now += S) {
+        agent.runs(cid, now);
+        agent.waits(cid, { kind: "message" }, now);
+      }
+      agent.closed(cid, now + 600 * S);
+    }
+    const [often, once] = [makePage("often", undefined), makePage("once", undefined)];
+    for (let turn = 0; turn < 5; turn++, now += S) {
+      agent.runs(1n, now);
+      agent.waits(1n, { kind: "message" }, now);
+    }
+    for (const [cid, page] of [[1n, often] as const, [2n, once] as const]) {
+      agent.runs(cid, now);
+      agent.added(page, cid, now);
+      agent.waits(cid, { kind: "message" }, now);
+    }
+    expect(agent.victim(now + MS)).toBe(once);
+  });
+
+  it("learns that contexts which close after one burst do not come back to what they ran with", () => {
+    const agent = evictionPolicy("agent", ports);
+    let now = 0;
+    for (let cid = 100n; cid < 300n; cid++, now += S) {
+      agent.runs(cid, now);
+      agent.waits(cid, { kind: "message" }, now + 10 * S);
+      agent.closed(cid, now + 10 * S);
+    }
+    for (let turn = 0; turn < 20; turn++, now += 10 * S) {
+      agent.runs(1n, now);
+      agent.waits(1n, { kind: "tool" }, now);
+    }
+    const [waits, ran] = [makePage("waits", undefined), makePage("ran", undefined)];
+    for (const [cid, page] of [[1n, waits] as const, [2n, ran] as const]) {
+      agent.runs(cid, now);
+      agent.added(page, cid, now);
+    }
+    agent.waits(1n, { kind: "tool" }, now);
+    expect(agent.victim(now + 100 * MS)).toBe(ran);
+  });
+
+  it("weighs a page with what all of its history costs", () => {
+    const rebuildUs = ({ name }: { name: string }) => (name.startsWith("dear") ? 9000 : 1000);
+    const agent = evictionPolicy("agent", { ...ports, rebuildUs });
+    // Both have a cheap end. One has a dear history before it.
+    const [dear, cheap] = [makePage("dear", undefined), makePage("cheap", undefined)];
+    const [dearEnd, cheapEnd] = [makePage("end of dear", dear), makePage("end of cheap", cheap)];
+    for (const [cid, pages] of [[1n, [dear, dearEnd]] as const, [2n, [cheap, cheapEnd]] as const]) {
+      agent.runs(cid, 0);
+      for (const page of pages) agent.added(page, cid, 0);
+      agent.waits(cid, { kind: "tool" }, 0);
+    }
+    expect(agent.victim(S)).toBe(cheapEnd);
+  });
 });

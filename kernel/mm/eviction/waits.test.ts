@@ -56,6 +56,24 @@ describe("a sketch of waits", () => {
     expect(sketch.quantile(0.5)).toBeGreaterThan(50 * S);
   });
 
+  it("expects of what nobody saw no more than of what was seen, the older the less", () => {
+    const sketch = new WaitSketch();
+    // Nobody was watched for longer than a minute, and few came back.
+    for (let i = 0; i < 1000; i++) {
+      if (i % 100 === 0) sketch.returned((i % 60) * S);
+      else sketch.lost(60 * S);
+    }
+    const ages = [100, 200, 400, 800, 1600, 3200].map((s) => sketch.index(s * S));
+    for (const [i, index] of ages.entries()) {
+      expect(index).toBeLessThan(i === 0 ? sketch.index(30 * S) : (ages[i - 1] ?? 0));
+    }
+  });
+
+  it("does not take an overdue wait for one of those that were over at once", () => {
+    const sketch = seen(Array(1000).fill(S));
+    expect(sketch.index(100 * S)).toBeLessThan(sketch.index(0) / 100);
+  });
+
   it("never is worth nothing or without bounds, whatever it saw", () => {
     const durations = fc.array(fc.tuple(fc.nat(2), fc.double({ min: 0, max: 1e14, noNaN: true })));
     fc.assert(
@@ -83,4 +101,16 @@ it("keeps each kind by itself", () => {
     ["tool", 1],
     ["person", 1],
   ]);
+});
+
+it("learns a part of a kind apart, from what the kind is like", () => {
+  const waits = new Waits();
+  const [first, later] = [waits.ofPart("tool", 1), waits.ofPart("tool", 2)];
+  for (let i = 0; i < 200; i++) first.returned(100 * S);
+  // Nothing is known of later ones but what the kind has shown.
+  expect(later.quantile(0.5)).toBe(waits.of("tool").quantile(0.5));
+  for (let i = 0; i < 200; i++) later.returned(S);
+  expect(later.quantile(0.5)).toBeLessThan(2 * S);
+  expect(first.quantile(0.5)).toBeGreaterThan(50 * S);
+  expect(waits.of("tool").count).toBe(400);
 });

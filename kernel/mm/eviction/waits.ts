@@ -18,22 +18,40 @@
  * tail it falls with age, for a known time it rises until then, and for a wait that
  * mostly is short or very long it falls when the short ones are over. A mean or a median
  * would say none of this.
+ *
+ * Pages leave long before the longest waits are over, so nothing is ever seen of those.
+ * Where nobody looked, waits are expected to go on as the shorter ones of their kind did:
+ * the older, the longer still. A fixed guess there would one day exceed what was seen,
+ * and pages would be kept for being old. A part of a kind (a process's first wait for a
+ * tool) starts from what the whole kind is like.
  */
 
 const SMALLEST_US = 1000;
 const BUCKETS_AN_OCTAVE = 2;
 /** 1 ms to about 25 days. */
 const BUCKETS = 64;
-/** Of a bucket that nobody saw: a tenth of those that got there return in it. */
+/** Before anything was seen: a tenth of those that get to a bucket return in it. */
 const PRIOR_HAZARD = 0.1;
 /** How many waits the prior counts for in each bucket. */
 const PRIOR_WEIGHT = 4;
+/** The same for a part of a kind, whose prior is what was seen of the kind. */
+const KIND_WEIGHT = 16;
+/** How far what is expected of the next bucket follows what was seen in this one. */
+const CARRIED = 0.3;
+/** What is expected at most: where all waits were over at once, an overdue one is none of those. */
+const CARRIED_MOST = 0.2;
 /** Beyond so many waits the old ones count half: what is learned can be unlearned. */
 const MEMORY = 20_000;
 /** Indices are computed again when there are this many times as many waits. */
 const STALE = 1.125;
 
-/** The waits of one kind. */
+/** Of those that reach a bucket, the shares that return and that end in it. */
+interface Over {
+  readonly returns: Float64Array;
+  readonly ends: Float64Array;
+}
+
+/** The waits of one kind, or of a part of one. */
 export class WaitSketch {
   readonly #returned = new Float64Array(BUCKETS);
   readonly #ended = new Float64Array(BUCKETS);
@@ -43,22 +61,28 @@ export class WaitSketch {
   /** Waits when the indices were computed; -1: never. */
   #computedAt = -1;
 
+  /** `kind`: the sketch of the kind that this is a part of. It hears of what this one does. */
+  constructor(private readonly kind?: WaitSketch) {}
+
   get count(): number {
     return this.#count;
   }
 
   returned(us: number): void {
     this.#note(this.#returned, us);
+    this.kind?.returned(us);
   }
 
   /** It is over, and nobody came back. */
   ended(us: number): void {
     this.#note(this.#ended, us);
+    this.kind?.ended(us);
   }
 
   /** It lasted at least so long; what became of it is not known. */
   lost(us: number): void {
     this.#note(this.#lost, us);
+    this.kind?.lost(us);
   }
 
   /** Expected returns per microsecond of keeping what waits since `age`, under the best plan. */
@@ -91,21 +115,36 @@ export class WaitSketch {
     this.#computedAt = Math.min(this.#computedAt, this.#count);
   }
 
-  /** Of those that reach a bucket, the shares that return and that end in it. */
-  #over(): { returns: Float64Array; ends: Float64Array } {
+  #over(): Over {
+    const kind = this.kind ? this.kind.#over() : undefined;
+    const weight = kind ? KIND_WEIGHT : PRIOR_WEIGHT;
     const returns = new Float64Array(BUCKETS);
     const ends = new Float64Array(BUCKETS);
-    let reached = 0;
-    for (let i = BUCKETS - 1; i >= 0; i--) {
-      const returned = this.#returned[i] ?? 0;
-      const ended = this.#ended[i] ?? 0;
-      // Those lost in a bucket were there for half of it.
-      reached += returned + ended + (this.#lost[i] ?? 0) / 2;
-      returns[i] = (returned + PRIOR_HAZARD * PRIOR_WEIGHT) / (reached + PRIOR_WEIGHT);
-      ends[i] = ended / (reached + PRIOR_WEIGHT);
-      reached += (this.#lost[i] ?? 0) / 2;
+    const reached = this.#reached();
+    let carried = PRIOR_HAZARD;
+    for (let i = 0; i < BUCKETS; i++) {
+      const seen = reached[i] ?? 0;
+      const returning = kind?.returns[i] ?? carried;
+      const ending = kind?.ends[i] ?? 0;
+      returns[i] = ((this.#returned[i] ?? 0) + returning * weight) / (seen + weight);
+      ends[i] = ((this.#ended[i] ?? 0) + ending * weight) / (seen + weight);
+      const step = (CARRIED * seen * ((returns[i] ?? 0) - carried)) / (seen + weight);
+      carried = Math.min(carried + step, CARRIED_MOST);
     }
     return { returns, ends };
+  }
+
+  /** How many reached each bucket. Those lost in it were there for half of it. */
+  #reached(): Float64Array {
+    const reached = new Float64Array(BUCKETS);
+    let beyond = 0;
+    for (let i = BUCKETS - 1; i >= 0; i--) {
+      const over = (this.#returned[i] ?? 0) + (this.#ended[i] ?? 0);
+      const lost = this.#lost[i] ?? 0;
+      reached[i] = beyond + over + lost / 2;
+      beyond += over + lost;
+    }
+    return reached;
   }
 
   #compute(): void {
@@ -129,20 +168,29 @@ export class WaitSketch {
   }
 }
 
-/** The sketches of all kinds. An unknown kind has the prior: the older, the longer still. */
+/** The sketches of all kinds, and of the parts of some. */
 export class Waits {
   readonly #kinds = new Map<string, WaitSketch>();
 
   of(kind: string): WaitSketch {
-    const known = this.#kinds.get(kind);
-    if (known) return known;
-    const sketch = new WaitSketch();
-    this.#kinds.set(kind, sketch);
-    return sketch;
+    return this.#ensure(kind, () => new WaitSketch());
+  }
+
+  /** Of a part of a kind, which is learned apart and with it. */
+  ofPart(kind: string, part: number): WaitSketch {
+    return this.#ensure(`${kind} ${part}`, () => new WaitSketch(this.of(kind)));
   }
 
   get kinds(): Iterable<[string, WaitSketch]> {
     return this.#kinds;
+  }
+
+  #ensure(name: string, make: () => WaitSketch): WaitSketch {
+    const known = this.#kinds.get(name);
+    if (known) return known;
+    const sketch = make();
+    this.#kinds.set(name, sketch);
+    return sketch;
   }
 }
 
