@@ -157,10 +157,32 @@ const PAGES: readonly Goal[] = [
   pages("memory.beside", "below", 250, "MiB", "kernel and driver, without weights and pools"),
 ];
 
+/** @param figure of the suite "sim": `npm run sim -- --record` */
+function sim(
+  figure: string,
+  comparison: Goal["comparison"],
+  goal: number,
+  unit: string,
+  means: string,
+): Goal {
+  return { suite: "sim", figure, comparison, goal, unit, means };
+}
+
+const SIM: readonly Goal[] = [
+  sim("agents.ofOptimum", "at least", 0.85, "of the optimum's hits", "agent, least agent row"),
+  sim("all.ofOptimum", "at least", 0.85, "of the optimum's hits", "agent, least row of any trace"),
+  sim("agents.overLru", "at least", 1.0001, "× lru's hits", "agent, least agent trace, all sizes"),
+  sim("all.overLru", "at least", 1, "× lru's hits", "agent, least row of any trace"),
+  sim("bookkeeping.1000", "below", 5, "µs of CPU", "a page operation at 1,000 pages"),
+  sim("bookkeeping.100000", "below", 5, "µs of CPU", "a page operation at 100,000 pages"),
+  sim("bookkeeping.growth", "at most", 2, "×", "the same, 100,000 pages against 1,000"),
+];
+
 export const GOALS: readonly Goal[] = [
   ...ENGINE,
   ...STEP,
   ...PAGES,
+  ...SIM,
   ...QUALITY,
   {
     suite: "kernel",

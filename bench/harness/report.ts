@@ -9,7 +9,16 @@ import { Load, Machine } from "./machine.js";
 import { inCheckout } from "./root.js";
 import { type Summary, summarize } from "./stats.js";
 
-export const SUITES = ["engine", "step", "quality", "kernel", "startup", "soak", "pages"] as const;
+export const SUITES = [
+  "engine",
+  "step",
+  "quality",
+  "kernel",
+  "startup",
+  "soak",
+  "pages",
+  "sim",
+] as const;
 export type SuiteName = (typeof SUITES)[number];
 
 /** One number with its range. `id` is what goals and later reports know it by. */

@@ -9,6 +9,7 @@ import { MEMORY, memoryBytes } from "../../kernel/units.js";
 import { bookkeepingTable } from "./bookkeeping.js";
 import { type Comparison, compare } from "./compare.js";
 import { plot } from "./plot.js";
+import { record } from "./record.js";
 import { PAGE_BYTES } from "./replay.js";
 import { comparisonTable } from "./report.js";
 import { Steps } from "./steps.js";
@@ -21,7 +22,8 @@ Examples:
   npm run sim -- --traces DIR                    the public traces in that directory (docs name their sources)
   npm run sim -- --traces DIR --trace claude --every 4 --memory 1GiB --policy agent,lru
   npm run sim -- --frames 500,1000 --blocks 4000 with a swap file of 4,000 pages
-  npm run sim -- --bookkeeping                   what a policy's page operation costs; on an idle machine
+  npm run sim -- --bookkeeping                   what the pool's page operations cost: CPU time, in µs a page
+  npm run sim -- --record sim.json               a report in bench/results, with the bookkeeping, for \`bench check\`
 
 Pages hit are pages of prompts that need not be computed. The optimum is Belady's MIN on the same string
 of accesses: no policy can hit more. Exit codes: 0 fine, 1 failed, 2 wrong arguments, 130 interrupted.`;
@@ -40,6 +42,7 @@ const Options = z.object({
   json: z.string().optional(),
   plot: z.string().optional(),
   bookkeeping: z.boolean().default(false),
+  record: z.array(z.string()).optional(),
 });
 type Options = z.infer<typeof Options>;
 
@@ -76,12 +79,14 @@ export function program(): Command {
     )
     .option("--json <file>", "keep the figures as JSON")
     .option("--plot <file>", "keep a picture of them as SVG")
-    .option("--bookkeeping", "time the policies' page operations instead")
+    .option("--bookkeeping", "time the pool's page operations instead")
+    .option("--record <files...>", "make a report for `bench check` of what --json kept, instead")
     .addHelpText("after", EXAMPLES)
     .exitOverride()
     .action(async (raw) => {
       const options = Options.parse(raw);
-      if (options.bookkeeping) process.stdout.write(`${bookkeepingTable(options.policy)}\n`);
+      if (options.record) process.stdout.write(`${await record(options.record)}\n`);
+      else if (options.bookkeeping) process.stdout.write(`${bookkeepingTable(options.policy)}\n`);
       else await interruptible((signal) => simulate(options, signal));
     });
 }

@@ -4,11 +4,12 @@ import { EVICTION_NAMES } from "../../kernel/mm/eviction/policies.js";
 import { random } from "../harness/random.js";
 import { type AccessString, accessString } from "./accesses.js";
 import { optimalHits } from "./belady.js";
-import { bookkeepingUs } from "./bookkeeping.js";
+import { bookkeeping, dearest } from "./bookkeeping.js";
 import { compare } from "./compare.js";
 import { Dice } from "./dice.js";
 import { plot } from "./plot.js";
 import { program } from "./program.js";
+import { simFigures } from "./record.js";
 import { replay } from "./replay.js";
 import { comparisonTable } from "./report.js";
 import { Steps } from "./steps.js";
@@ -139,7 +140,32 @@ describe("a comparison", () => {
 });
 
 it("times every policy's page operations", () => {
-  for (const name of EVICTION_NAMES) expect(bookkeepingUs(name, 100, 50)).toBeGreaterThan(0);
+  for (const name of EVICTION_NAMES) {
+    const costs = bookkeeping(name, 1000, 1);
+    expect(Math.max(...Object.values(costs).map(({ median }) => median))).toBe(
+      dearest(costs).median,
+    );
+  }
+});
+
+it("holds the least row against the goals, and each agent trace over all its sizes", () => {
+  const size = (agent: number, lru: number) => ({
+    frames: 1,
+    rows: [
+      { policy: "agent", hits: agent, ofOptimum: agent / 100 },
+      { policy: "lru", hits: lru, ofOptimum: lru / 100 },
+    ],
+  });
+  const figures = simFigures([
+    { workload: "claude_code_sessions", sizes: [size(90, 80), size(100, 100)] },
+    { workload: "mooncake_conversation_2000", sizes: [size(20, 10), size(40, 50)] },
+  ]);
+  expect(Object.fromEntries(figures.map(({ id, median }) => [id, median]))).toEqual({
+    "agents.ofOptimum": 0.9,
+    "all.ofOptimum": 0.2,
+    "agents.overLru": 190 / 180,
+    "all.overLru": 0.8,
+  });
 });
 
 describe("the command line", () => {

@@ -210,6 +210,12 @@ function lower(bucket: number): number {
   return bucket === 0 ? 0 : upper(bucket - 1);
 }
 
+/** Asked for each time that a page is ranked. */
+const UPPER = Float64Array.from(
+  { length: BUCKETS },
+  (_, bucket) => SMALLEST_US * 2 ** (bucket / BUCKETS_AN_OCTAVE),
+);
+
 function upper(bucket: number): number {
-  return SMALLEST_US * 2 ** (bucket / BUCKETS_AN_OCTAVE);
+  return UPPER[bucket] ?? Number.POSITIVE_INFINITY;
 }
