@@ -87,7 +87,7 @@ export const ConfigSchema = z.strictObject({
   /** The swap file of each model, in the home: pages survive there; 0: none. */
   swap: z.coerce.string().regex(SIZE, "a size such as 4GiB; 0: none").default("0"),
   /** Which pages go when there is no room. */
-  eviction: z.enum(EVICTION_NAMES).default("lru"),
+  eviction: z.enum(EVICTION_NAMES).default("agent"),
   /** Tokens that a lone row guesses ahead, where that can not change an answer; 0: none. */
   speculate: z.int().min(0).max(16).default(0),
   /** How weights are stored and computed; auto: what was measured to be best here. */
