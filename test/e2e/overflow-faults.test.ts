@@ -4,8 +4,8 @@ import type { Context, Os } from "../../syscalls/index.js";
 import { start, until } from "../support/kernels.js";
 
 const WINDOW = 1024;
-const TURNS = 16;
-const say = (turn: number): string => `Turn ${turn}: ${"tell me of the sea. ".repeat(4)}`;
+const TURNS = 9;
+const say = (turn: number): string => `Turn ${turn}: ${"tell me of the sea. ".repeat(8)}`;
 const how = (turn: number) => ({ maxTokens: 24, temperature: 0.8, seed: turn, ignoreEos: true });
 
 /** What a conversation comes to: every answer, every edit, and what the context is then made of. */

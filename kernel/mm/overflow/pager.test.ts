@@ -170,6 +170,15 @@ describe("an overflow", () => {
     expect(runs).toEqual([{ start: 0, given: true }]);
   });
 
+  it("keeps the question that is about to be answered, however much it takes", async () => {
+    const journal = open("oldest");
+    for (const tokens of [50, 330]) await step(journal, turn("user", tokens));
+    const tokenize = async (): Promise<Tokenized> => ({ tokens: [], tail: "closed" });
+    const { edit } = await fit(ports(), theContext(journal), { tokenize, answer: 60 });
+    expect(edit?.filed.map(({ id }) => id)).toEqual([1]);
+    expect(edit?.segments.map(({ id, tokens }) => [id, tokens])).toContainEqual([2, 330]);
+  });
+
   it("joins a stub with what leaves beside it", async () => {
     const journal = open("oldest");
     for (let i = 0; i < 16; i++) await step(journal, turn("user", 50));
