@@ -1,4 +1,5 @@
 import { ENGINE_MUTANTS } from "./mutants-engines.mjs";
+import { EVICTION_MUTANTS } from "./mutants-eviction.mjs";
 import { MODEL_MUTANTS } from "./mutants-models.mjs";
 import { OVERFLOW_MUTANTS } from "./mutants-overflow.mjs";
 import { PAGE_MUTANTS } from "./mutants-pages.mjs";
@@ -293,6 +294,7 @@ export const MUTANTS = [
   },
   ...PAGE_MUTANTS,
   ...ENGINE_MUTANTS,
+  ...EVICTION_MUTANTS,
   ...MODEL_MUTANTS,
   ...OVERFLOW_MUTANTS,
 ];

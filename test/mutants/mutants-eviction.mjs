@@ -1,0 +1,49 @@
+/** Guards of eviction: what policy `agent` learns. See mutants.mjs. */
+const EVICTION = "kernel/mm/eviction";
+
+/** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string])[]} */
+const ROWS = [
+  [
+    "eviction: a burst that was the last teaches nothing",
+    `${EVICTION}/agent.ts`,
+    "    this.#running.ended(now - holder.ranSince);\n",
+    "",
+    `${EVICTION}/policies.test.ts`,
+  ],
+  [
+    "eviction: all waits of a kind are learned together",
+    `${EVICTION}/agent.ts`,
+    "this.learned.ofPart(wait.kind, Math.min(waited, OFTEN))",
+    "this.learned.of(wait.kind)",
+    `${EVICTION}/policies.test.ts`,
+  ],
+  [
+    "eviction: a page is weighed by its own cost alone",
+    `${EVICTION}/agent.ts`,
+    "node.historyUs / node.depth",
+    "this.#ports.rebuildUs(page)",
+    `${EVICTION}/policies.test.ts`,
+  ],
+  [
+    "eviction: what nobody saw has fixed odds",
+    `${EVICTION}/waits.ts`,
+    "carried = Math.min(carried + step, CARRIED_MOST)",
+    "carried += 0 * step * CARRIED_MOST",
+    `${EVICTION}/waits.test.ts`,
+  ],
+  [
+    "eviction: newcomers are expected behind generated tokens",
+    `${EVICTION}/findings.ts`,
+    "(own ? this.#own : this.#new)",
+    "(own ? this.#new : this.#new)",
+    `${EVICTION}/findings.test.ts`,
+  ],
+];
+
+export const EVICTION_MUTANTS = ROWS.map(([name, file, from, to, test]) => ({
+  name,
+  file,
+  from,
+  to,
+  tests: [test],
+}));
