@@ -4,7 +4,7 @@ import { tokenHash } from "./cap/tokens.js";
 import { systemClock, systemRandomness } from "./clock.js";
 import type { Config } from "./config.js";
 import { Authenticator } from "./doors/authenticate.js";
-import { type GrpcDoor, makeDirectory, openGrpcDoor } from "./doors/grpc.js";
+import type { GrpcDoor } from "./doors/grpc.js";
 import { Engines } from "./engines/engines.js";
 import type { ModelLibrary } from "./engines/library.js";
 import { makeSwapDirectory, removeSwapDirectory } from "./engines/page-room.js";
@@ -40,7 +40,9 @@ export async function boot(config: Config, library: ModelLibrary): Promise<Daemo
   const { engines } = kernel;
   try {
     const loading = engines.load([config.model, ...config.preload]); // the models' drivers, each in a process of its own
-    const directory = makeDirectory(); // health and reflection, while the drivers load
+    await spawned(engines, loading); // they begin at once: what follows takes as long as a driver's start
+    const { makeDirectory, openGrpcDoor } = await import("./doors/grpc.js"); // gRPC's code
+    const directory = makeDirectory(); // health and reflection
     await loading;
     const wanted = [`unix://${home.socket}`, ...(config.listen === "" ? [] : [config.listen])];
     const auth = new Authenticator(kernel, tokenHash(home.adminToken)); // who may
@@ -103,6 +105,14 @@ function broken(log: Kernel["log"], error: unknown): void {
 }
 
 /** Health follows the drivers: a model that is given up serves nobody, and without the default the kernel does not. */
+/** Resolves when the first driver's process was started, or `loading` is over. */
+function spawned(engines: Engines, loading: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    engines.onState = () => resolve();
+    loading.then(resolve, () => resolve());
+  });
+}
+
 function watchHealth({ engines, trap }: Kernel, door: GrpcDoor): void {
   const tell = (model: Engines["default"]): void => {
     const serves = !model.failure && !trap.draining;

@@ -1,4 +1,7 @@
-/** Law 2 through the whole kernel, on the real model: a sample of 200 contexts. */
+/**
+ * Law 2 through the whole kernel, on the real model: a sample of contexts, so many as
+ * CONTIX_LAW2_CONTEXTS says (`npm run test:long`: 200).
+ */
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { readCompiled } from "../../servers/llm/models/compiled.js";
@@ -13,12 +16,14 @@ const MODEL = "smollm2-135m-instruct";
 const SEED = lawSeed();
 const TEXT = new URL("../../bench/texts/tom-sawyer.txt", import.meta.url);
 
+const COUNT = Number(process.env.CONTIX_LAW2_CONTEXTS || 40);
+
 // Minutes of both cores: `npm run test:law2`, and CI, which pulls the model.
 const skip = process.env.CONTIX_LAW2 !== "real";
 
 test.skipIf(skip).each([
-  ["fp32", 200],
-  ["int8", 60],
+  ["fp32", COUNT],
+  ["int8", Math.ceil(COUNT / 3)],
 ] as const)(
   `whatever happens to contexts of ${MODEL}, KV in %s, they say the same: %i of them, seed ${SEED}`,
   async (kv, count) => {

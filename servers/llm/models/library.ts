@@ -124,7 +124,12 @@ export class Library {
     const here = await this.#here(facts ? `${name}@${facts.digest}` : wanted);
     if (here) return here;
     if (!entry || !facts || name === undefined) return this.resolve(wanted);
-    const pulled = await pullEntry(entry, this.#shelf.blobs, this.paths, this.#context(options));
+    const pulled = await pullEntry(
+      entry,
+      this.#shelf.blobs,
+      this.paths,
+      await this.#context(options),
+    );
     return this.#addPulled(name, pulled, facts, options);
   }
 
@@ -211,7 +216,7 @@ export class Library {
   }
 
   async #pullSpec(spec: string, options: PullOptions): Promise<ResolvedModel> {
-    const context = this.#context(options);
+    const context = await this.#context(options);
     const named = options.name === undefined ? undefined : this.#freeName(options.name);
     const plan = await planPull(spec, named, context);
     const name = this.#freeName(plan.name);
@@ -256,9 +261,9 @@ export class Library {
     return digests.includes(version.digest) ? [] : this.#shelf.usersOf(version);
   }
 
-  #context(options: PullOptions): PullContext {
+  async #context(options: PullOptions): Promise<PullContext> {
     return {
-      hub: { ...hubSettings(), ...options.hub },
+      hub: { ...(await hubSettings()), ...options.hub },
       python: options.python ?? "python3",
       freeBytes: this.#shelf.freeBytes,
       onProgress: options.onProgress ?? (() => {}),

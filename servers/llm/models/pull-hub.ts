@@ -1,6 +1,5 @@
 /** One file of a Hugging Face hub, into the blob store. */
 import { join } from "node:path";
-import { HUB_URL } from "@huggingface/hub";
 import { ContixError } from "../../../proto/errno.js";
 import type { BlobStore, Expected, HeldBlob } from "./blobs.js";
 import { download, type TransferSettings } from "./download.js";
@@ -15,7 +14,9 @@ export interface HubSettings extends TransferSettings {
 }
 
 /** The hub of HF_ENDPOINT, with HF_TOKEN; else the public one. */
-export function hubSettings(env: NodeJS.ProcessEnv = process.env): HubSettings {
+export async function hubSettings(env: NodeJS.ProcessEnv = process.env): Promise<HubSettings> {
+  // Loaded by those who pull: it is as much code as the rest of the library, and a daemon's start reads that.
+  const { HUB_URL } = await import("@huggingface/hub");
   return {
     url: (env.HF_ENDPOINT || HUB_URL).replace(/\/+$/, ""),
     token: env.HF_TOKEN || undefined,

@@ -1,6 +1,5 @@
 /** What a hub says of a model's repository: commit, licence, files. None of it is believed unchecked. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { listFiles, modelInfo } from "@huggingface/hub";
 import { z } from "zod";
 import { ContixError } from "../../../proto/errno.js";
 import type { Expected } from "./blobs.js";
@@ -56,6 +55,7 @@ export async function readRepo(
   context: PullContext,
 ): Promise<HubRepo> {
   const { hub } = context;
+  const { listFiles, modelInfo } = await import("@huggingface/hub");
   const request = { hubUrl: hub.url, fetch: metadataFetch(context) };
   const where = revision === undefined ? repo : `${repo} at ${revision}`;
   try {
