@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Agent } from "./agent.js";
 import { type Deed, makePage, Stage } from "./conformance.js";
 import { EVICTION_NAMES, evictionPolicy } from "./policies.js";
 import type { EvictionPorts } from "./policy.js";
@@ -162,6 +163,18 @@ describe("cost", () => {
 });
 
 describe("agent", () => {
+  it("learns from bursts that were the last: nobody comes back for what they ran with", () => {
+    const agent = new Agent(ports);
+    const before = agent.learned.of("running").index(S);
+    for (let cid = 1n; cid <= 20n; cid++) {
+      const now = Number(cid) * 10 * S;
+      agent.runs(cid, now);
+      agent.added(makePage(`last ${cid}`, undefined), cid, now);
+      agent.closed(cid, now + S);
+    }
+    expect(agent.learned.of("running").index(S)).toBeLessThan(before);
+  });
+
   /** Contexts 1 and 2 have a page each; each kind of wait was seen to last so long. */
   function taught(kinds: Record<string, number>, more: Partial<EvictionPorts> = {}) {
     const agent = evictionPolicy("agent", { ...ports, ...more });
