@@ -125,16 +125,20 @@ const SOAK: readonly Goal[] = [1, 2].flatMap((threads): Goal[] => [
   ),
 ]);
 
-/** @param figure of the suite "pages" */
-function pages(
-  figure: string,
-  comparison: Goal["comparison"],
-  goal: number,
-  unit: string,
-  means: string,
-): Goal {
-  return { suite: "pages", figure, comparison, goal, unit, means };
+/** The rows of one suite. */
+function rowsOf(suite: SuiteName) {
+  return (
+    figure: string,
+    comparison: Goal["comparison"],
+    goal: number,
+    unit: string,
+    means: string,
+  ): Goal => ({ suite, figure, comparison, goal, unit, means });
 }
+
+const pages = rowsOf("pages");
+/** `npm run sim -- --record` */
+const sim = rowsOf("sim");
 
 const PAGES: readonly Goal[] = [
   pages("prefix.ratio", "at most", 1 / 15, "of computing", "first token of 512 tokens found"),
@@ -156,17 +160,6 @@ const PAGES: readonly Goal[] = [
   pages("sharing.time.gain", "at least", 0.9, "of the bound's", "64 agents: end to end"),
   pages("memory.beside", "below", 250, "MiB", "kernel and driver, without weights and pools"),
 ];
-
-/** @param figure of the suite "sim": `npm run sim -- --record` */
-function sim(
-  figure: string,
-  comparison: Goal["comparison"],
-  goal: number,
-  unit: string,
-  means: string,
-): Goal {
-  return { suite: "sim", figure, comparison, goal, unit, means };
-}
 
 const SIM: readonly Goal[] = [
   sim("agents.ofOptimum", "at least", 0.85, "of the optimum's hits", "agent, least agent row"),
