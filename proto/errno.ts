@@ -42,6 +42,7 @@ export const ERRNO = {
   EINVAL: row(22, 3, false, "correct the argument"),
   EMFILE: row(24, 8, false, "close what you no longer need"),
   ENOSPC: row(28, 8, false, "free disk space"),
+  EPIPE: row(32, 9, false, "stop writing: nobody is left to read"),
   ENOSYS: row(38, 12, false, "use a newer kernel or another call"),
   EPROTO: row(71, 3, false, "speak the ABI of proto/contix/v1"),
   EMSGSIZE: row(90, 3, false, "send a smaller message"),

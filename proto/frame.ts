@@ -14,7 +14,7 @@ interface Codec<T> {
 }
 
 export interface FrameChannel<Out> {
-  /** Queues one message. Returns false while the peer is behind (see "drain" of the stream). */
+  /** Queues one message; those of one turn of the event loop go in one write. Returns false while the peer is behind (see "drain" of the stream). */
   send(message: Out): boolean;
   /** Ends our direction after what is queued. */
   end(): void;
@@ -33,6 +33,11 @@ export function frames<In, Out>(
 ): FrameChannel<Out> {
   let pending: Buffer = Buffer.alloc(0);
   let closed = false;
+  let corked = false;
+  const uncork = (): void => {
+    corked = false;
+    stream.uncork();
+  };
   const close = (error?: Error): void => {
     if (closed) return;
     closed = true;
@@ -53,6 +58,11 @@ export function frames<In, Out>(
   return {
     send(message) {
       if (closed || stream.writableEnded || stream.destroyed) return false;
+      if (!corked) {
+        corked = true;
+        stream.cork();
+        setImmediate(uncork);
+      }
       return stream.write(frame(outgoing.encode(message).finish()));
     },
     end() {
