@@ -1,0 +1,224 @@
+/**
+ * Principals and their keys, for whoever administers them. A change is in the home's file
+ * before it is acknowledged; a revocation takes effect before anything else is done.
+ */
+import { ContixError } from "../../proto/errno.js";
+import { showId } from "../ids.js";
+import type { Context, Process } from "../journal/journal.js";
+import type { JournalRecord } from "../journal/records.js";
+import type { Kernel } from "../kernel.js";
+import { saltOf } from "../mm/names.js";
+import type { KeyFile } from "./key-file.js";
+import { type Key, Keys, makeKey } from "./keys.js";
+import type { Quota } from "./rates/quota.js";
+import { ADMIN_SCOPE, ALL_BUT_ADMIN } from "./scopes.js";
+
+/** The one who has the token in the home. It is always there. */
+export const ADMIN = "admin";
+
+const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const PRINCIPALS = 10_000;
+const KEYS_EACH = 256;
+
+export interface NewKey {
+  readonly principal: string;
+  readonly name: string;
+  readonly scopes: readonly string[];
+  /** Wall time, milliseconds; 0: never. */
+  readonly expiresAt: number;
+}
+
+export class Principals {
+  readonly keys: Keys;
+  readonly #kernel: Kernel;
+  readonly #file: KeyFile;
+
+  constructor(kernel: Kernel, file: KeyFile) {
+    this.#kernel = kernel;
+    this.#file = file;
+    this.keys = new Keys(kernel);
+    const createdAt = kernel.clock.wall();
+    kernel.journal.append({ type: "principal.added", name: ADMIN, createdAt }, ...file.load());
+    for (const id of kernel.journal.state.keys.keys()) this.watch(id);
+  }
+
+  add(name: string, quota: Quota = {}): void {
+    const { principals } = this.#state;
+    if (!NAME.test(name)) {
+      const message = `name is "${name}"; it must be 1 to 64 of a-z, 0-9, ".", "_" and "-", and begin with a letter or a digit`;
+      throw new ContixError("EINVAL", message, { argument: "name" });
+    }
+    if (principals.has(name)) {
+      throw new ContixError("EEXIST", `there is a principal ${name}`, { argument: "name" });
+    }
+    if (principals.size >= PRINCIPALS) {
+      throw new ContixError(
+        "EDQUOT",
+        `there are ${principals.size} principals, the most there can be`,
+      );
+    }
+    this.#change({ type: "principal.added", name, createdAt: this.#kernel.clock.wall(), quota });
+  }
+
+  /** Its own limits from now on, in place of those before. ENOENT. */
+  setQuota(name: string, quota: Quota): void {
+    this.#named(name);
+    this.#change({ type: "principal.quota", name, quota });
+  }
+
+  /** Ends all that is the principal's: processes, contexts, pages, keys. ENOENT, EINVAL. */
+  remove(name: string): { processes: number; contexts: number; keys: number } {
+    this.#named(name);
+    if (name === ADMIN) {
+      throw new ContixError("EINVAL", "the principal admin can not be removed", {
+        argument: "name",
+      });
+    }
+    const keys = this.keysOf(name);
+    for (const { id } of keys) this.keys.forget(id);
+    // First of all nobody can attach any more; then what is there ends.
+    this.#change({ type: "principal.removed", name });
+    const contexts = this.#contextsOf(name).length;
+    const processes = this.#end((process) => process.principal === name, `${name} was removed`);
+    this.#closeContexts(name);
+    this.#forgetNames(name);
+    const salt = saltOf({ principal: name, share: "principal" });
+    for (const { placer } of this.#kernel.engines.running) placer.pool.erase(salt);
+    this.#kernel.journal.append({ type: "cap.gone", object: { type: "principal", id: name } });
+    this.#kernel.trap.recheck();
+    return { processes, contexts, keys: keys.length };
+  }
+
+  keysOf(principal: string): Key[] {
+    return [...this.#state.keys.values()].filter((key) => key.principal === principal);
+  }
+
+  /** Makes a key; its text is nowhere but in the result. EINVAL, ENOENT, EDQUOT. */
+  async addKey(wanted: NewKey): Promise<{ key: string; id: string }> {
+    const { principal } = wanted;
+    this.#named(principal);
+    if (this.keysOf(principal).length >= KEYS_EACH) {
+      throw new ContixError("EDQUOT", `${principal} has ${KEYS_EACH} keys, the most there can be`);
+    }
+    const { text, ...kept } = await makeKey(this.#kernel.random);
+    // It may have been removed meanwhile.
+    this.#named(principal);
+    const createdAt = this.#kernel.clock.wall();
+    const scopes = wanted.scopes.length === 0 ? [ALL_BUT_ADMIN] : [...wanted.scopes];
+    this.#change({ type: "key.added", ...wanted, ...kept, scopes, createdAt, revokedAt: 0 });
+    return { key: text, id: kept.id };
+  }
+
+  /** A new key like an old one, which is good for `graceMs` more. ENOENT, EINVAL. */
+  async rotate(
+    id: string,
+    graceMs: number,
+    expiresAt: number,
+  ): Promise<{ key: string; id: string }> {
+    const { principal, name, scopes } = this.#good(id);
+    const fresh = await this.addKey({ principal, name, scopes: [...scopes], expiresAt });
+    const old = this.#good(id);
+    if (graceMs === 0) this.revoke(id);
+    else {
+      const end = this.#kernel.clock.wall() + graceMs;
+      if (old.expiresAt === 0 || end < old.expiresAt)
+        this.#change({ type: "key.expires", id, at: end });
+      this.watch(id);
+    }
+    return fresh;
+  }
+
+  /** The key opens nothing from now on, and who lives by it ends. @returns so many processes */
+  revoke(id: string): number {
+    this.#good(id);
+    this.keys.forget(id);
+    this.#change({ type: "key.revoked", id, at: this.#kernel.clock.wall() });
+    return this.#end((process) => process.key === id, `the key ${id} was revoked`);
+  }
+
+  /** Ends who lives by the key when its time is over. */
+  watch(id: string): void {
+    const { clock } = this.#kernel;
+    const key = this.#state.keys.get(id);
+    if (!key || key.expiresAt === 0) return;
+    clock.after(Math.max(0, key.expiresAt - clock.wall()) * 1000, () => {
+      const now = this.#state.keys.get(id);
+      if (!now || now.expiresAt === 0) return;
+      if (now.expiresAt > clock.wall()) this.watch(id);
+      else this.#end((process) => process.key === id, `the key ${id} has expired`);
+    });
+  }
+
+  get #state() {
+    return this.#kernel.journal.state;
+  }
+
+  #named(name: string): void {
+    if (this.#state.principals.has(name)) return;
+    throw new ContixError("ENOENT", `there is no principal ${name}`, { argument: "principal" });
+  }
+
+  #good(id: string): Key {
+    const key = this.#state.keys.get(id);
+    if (!key) throw new ContixError("ENOENT", `there is no key ${id}`, { argument: "id" });
+    if (key.revokedAt === 0) return key;
+    throw new ContixError("EINVAL", `the key ${id} is revoked already`, { argument: "id" });
+  }
+
+  /** What could not be saved holds until the daemon ends, and the caller is told (EIO). */
+  #change(record: JournalRecord): void {
+    this.#kernel.journal.append(record);
+    this.#file.save(this.#state);
+  }
+
+  #end(ends: (process: Process) => boolean, why: string): number {
+    const { procs, trap } = this.#kernel;
+    const over = [...this.#state.processes.values()].filter((p) => !p.exit && ends(p));
+    for (const { pid } of over) {
+      trap.port(pid)?.close(new ContixError("EACCES", why));
+      procs.end(pid, why);
+    }
+    if (over.length > 0) {
+      this.#kernel.log.info({ processes: over.map(({ pid }) => showId(pid)), why }, "ended");
+    }
+    return over.length;
+  }
+
+  #contextsOf(principal: string): Context[] {
+    return [...this.#state.contexts.values()].filter((context) => context.principal === principal);
+  }
+
+  /** What has a name, and schedules, end with no process: whoever has the principal's name next has none of them. */
+  #forgetNames(principal: string): void {
+    const { journal, time } = this.#kernel;
+    const { ipc, time: set } = this.#state;
+    for (const { id, type, principal: owner } of [...ipc.objects.values()]) {
+      if (owner !== principal) continue;
+      journal.append({ type: "cap.gone", object: { type, id } }, { type: "ipc.removed", id });
+    }
+    for (const { id, principal: owner } of [...set.schedules.values()]) {
+      if (owner !== principal) continue;
+      journal.append({ type: "schedule.removed", id });
+      time.schedules.forget(id);
+    }
+  }
+
+  /** Those that no process of its own held: kept, or held by an administrator's. */
+  #closeContexts(principal: string): void {
+    const { journal, life, trap } = this.#kernel;
+    for (const context of this.#contextsOf(principal)) {
+      trap.endOn(context.cid, new ContixError("ECANCELED", "the context's principal was removed"));
+      journal.append(life.close(context));
+    }
+  }
+}
+
+/** Groups of calls that a key may name, of the rows of the table. EINVAL for another. */
+export function checkScopes(scopes: readonly string[], known: ReadonlySet<string>): void {
+  const wrong = scopes.find(
+    (scope) => !known.has(scope) && scope !== ADMIN_SCOPE && scope !== ALL_BUT_ADMIN,
+  );
+  if (wrong === undefined) return;
+  const message = `there is no scope "${wrong}"; one of ${[...known].join(", ")}`;
+  throw new ContixError("EINVAL", message, { argument: "scopes" });
+}
