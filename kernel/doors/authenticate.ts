@@ -1,12 +1,24 @@
 /** Who speaks: from a token to an attached process. Every door uses this. */
 import { ContixError } from "../../proto/errno.js";
 import type { Hello } from "../../proto/gen/contix/v1/kernel.js";
+import { namespaceGift } from "../cap/births.js";
+import { Keys } from "../cap/keys.js";
+import { ADMIN } from "../cap/principals.js";
+import { ALL_SCOPES } from "../cap/scopes.js";
 import { tokenMatches } from "../cap/tokens.js";
 import { ABI, type Kernel } from "../kernel.js";
 import type { Attachment } from "../proc/processes.js";
 import type { Port } from "../trap.js";
 
 const NAME_LENGTH = 128;
+
+/** Whom a token speaks for, and what it opens. */
+interface Identity {
+  readonly principal: string;
+  /** "": the administrator's token. */
+  readonly key: string;
+  readonly scopes: readonly string[];
+}
 
 export class Authenticator {
   readonly #kernel: Kernel;
@@ -18,8 +30,42 @@ export class Authenticator {
     this.#adminHash = adminHash;
   }
 
-  /** Attaches whoever says hello. EACCES for a token that is wrong, missing or spent. */
-  attach(hello: Hello, port: Port): Attachment {
+  /**
+   * Attaches whoever says hello. EACCES for a token that is wrong, missing, spent, revoked or
+   * expired; EAGAIN when too many present one key at once. Refusals are audited.
+   */
+  async attach(hello: Hello, port: Port): Promise<Attachment> {
+    try {
+      return await this.#attach(hello, port);
+    } catch (error) {
+      this.denied(error);
+      throw error;
+    }
+  }
+
+  /** A process for a call outside a stream, by its bearer token: the administrator's or a key. */
+  async admit(token: string, name: string): Promise<bigint> {
+    try {
+      const identity = await this.#identify(token);
+      if (!identity) throw refused("the token is missing or wrong", "authorization");
+      return this.#enter(identity, name);
+    } catch (error) {
+      this.denied(error);
+      throw error;
+    }
+  }
+
+  /** Audits that somebody was not let in. */
+  denied(error: unknown): void {
+    if (!(error instanceof ContixError)) return;
+    this.#kernel.trap.countDenial(error.code);
+    this.#kernel.audit.record({
+      ...{ at: this.#kernel.clock.wall(), principal: "", pid: 0n, run: 0, seq: 0n },
+      ...{ call: "attach", object: "", handle: 0, result: error.code, reason: error.message },
+    });
+  }
+
+  async #attach(hello: Hello, port: Port): Promise<Attachment> {
     if (hello.abi !== ABI) {
       const message = `the client speaks ABI ${hello.abi}, this kernel ${ABI}`;
       throw new ContixError("EPROTO", message, { argument: "abi" });
@@ -28,36 +74,35 @@ export class Authenticator {
     if (hello.resumeToken !== "") {
       return procs.resume(hello.pid, hello.run, hello.resumeToken, port);
     }
-    if (hello.token === "") {
-      throw new ContixError("EACCES", "no token; every attachment needs one", {
-        argument: "token",
-      });
-    }
-    if (tokenMatches(hello.token, this.#adminHash)) {
-      const pid = this.admit(hello.name === "" ? "external" : hello.name.slice(0, NAME_LENGTH));
-      return procs.attach(pid, port);
+    if (hello.token === "") throw refused("no token; every attachment needs one");
+    const identity = await this.#identify(hello.token);
+    if (identity) {
+      const name = hello.name === "" ? "external" : hello.name.slice(0, NAME_LENGTH);
+      return procs.attach(this.#enter(identity, name), port);
     }
     const spawned = procs.byToken(hello.token);
-    if (!spawned) {
-      throw new ContixError("EACCES", "the token is wrong or was used before", {
-        argument: "token",
-      });
-    }
+    if (!spawned) throw refused("the token is wrong or was used before");
     return procs.attach(spawned.pid, port);
   }
 
-  /** Checks a bearer token of a unary call: admin's. */
-  checkAdmin(token: string): void {
-    if (!tokenMatches(token, this.#adminHash)) {
-      throw new ContixError("EACCES", "the token is missing or wrong", {
-        argument: "authorization",
-      });
+  /** Undefined for what is neither the administrator's token nor looks like a key. */
+  async #identify(token: string): Promise<Identity | undefined> {
+    if (tokenMatches(token, this.#adminHash)) {
+      return { principal: ADMIN, key: "", scopes: ALL_SCOPES };
     }
+    if (!Keys.looksLikeOne(token)) return undefined;
+    const { id, principal, scopes } = await this.#kernel.principals.keys.verify(token);
+    return { principal, key: id, scopes };
   }
 
   /** A process for a program that was started elsewhere. */
-  admit(name: string): bigint {
-    const { procs } = this.#kernel;
-    return procs.create({ parent: 0n, name, principal: "admin", nice: 0, spawned: false }).pid;
+  #enter({ principal, key, scopes }: Identity, name: string): bigint {
+    const gifts = [namespaceGift(principal, scopes)];
+    const of = { parent: 0n, name, principal, nice: 0, spawned: false };
+    return this.#kernel.procs.create({ ...of, key, scopes: [...scopes], gifts }).pid;
   }
+}
+
+function refused(message: string, argument = "token"): ContixError {
+  return new ContixError("EACCES", message, { argument });
 }

@@ -1,19 +1,27 @@
-/** The gRPC door: Attach and Call, health, reflection, on a Unix socket and, when asked, loopback TCP. */
-import { readFileSync } from "node:fs";
+/** The gRPC door: Attach and Call, health, reflection, on a Unix socket and, when asked, on TCP. */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
-import { ReflectionService } from "@grpc/reflection";
-import { HealthImplementation } from "grpc-health-check";
-import { ContixError } from "../../proto/errno.js";
-import { ClientFrame, KernelService, Syscall } from "../../proto/gen/contix/v1/kernel.js";
+import { encodeMessage } from "../../proto/encode.js";
+import {
+  ClientFrame,
+  KernelService,
+  ServerFrame,
+  Syscall,
+} from "../../proto/gen/contix/v1/kernel.js";
 import type { Kernel } from "../kernel.js";
 import { attachStream } from "./attach.js";
 import type { Authenticator } from "./authenticate.js";
+import { DoorBook, type Visitor } from "./books.js";
+import { Gate } from "./gate.js";
+import { Health } from "./health.js";
+import { type Listener, listen } from "./listeners.js";
+import { addReflection } from "./reflection.js";
 import { decodeStrictly } from "./strict.js";
 import { unaryCall } from "./unary.js";
 
 /** The longest message, bytes; a syscall's payload limits are far below. */
 const MAX_MESSAGE = 32 * 1024 * 1024;
+/** Streams of one connection: an attachment is one, each unary call another. */
+const MAX_STREAMS = 256;
 const SERVICE = "contix.v1.Kernel";
 /** The health of one model is that of the service `contix.v1.Model/NAME`. */
 const MODEL_SERVICE = "contix.v1.Model";
@@ -23,42 +31,40 @@ export interface GrpcDoor {
   readonly addresses: readonly string[];
   /** Health answers SERVING from now on, or NOT_SERVING: for the kernel, or for one of its models. */
   serving(yes: boolean, model?: string): void;
+  /** Reads the certificates again. EINVAL: those in force stay. */
+  reload(): void;
   close(): Promise<void>;
 }
 
-/** What tells strangers about the door. Slow to make, so made while the driver loads. */
-export interface Directory {
-  readonly health: HealthImplementation;
-  readonly reflection: ReflectionService;
-}
-
-export function makeDirectory(): Directory {
-  const set = readFileSync(new URL("../../proto/gen/contix.binpb", import.meta.url));
-  return {
-    health: new HealthImplementation({ "": "NOT_SERVING", [SERVICE]: "NOT_SERVING" }),
-    reflection: new ReflectionService(loadFileDescriptorSetFromBuffer(set), {
-      services: [SERVICE, "grpc.health.v1.Health"],
-    }),
-  };
-}
-
-/** Opens the door on each address ("unix:///path", "127.0.0.1:7777"). EADDRINUSE when one is taken. */
+/**
+ * Opens the door on each address: "unix:///path", or "HOST:PORT", which has TLS when the
+ * configuration names a certificate. EADDRINUSE when one is taken, EINVAL for bad certificates.
+ */
 export async function openGrpcDoor(
   kernel: Kernel,
   auth: Authenticator,
-  { health, reflection }: Directory,
   addresses: readonly string[],
 ): Promise<GrpcDoor> {
   const server = new Server({
     "grpc.max_receive_message_length": MAX_MESSAGE,
     "grpc.max_send_message_length": MAX_MESSAGE,
+    "grpc.max_concurrent_streams": MAX_STREAMS,
+    // Books of every message, for a debugger that nobody attaches.
+    "grpc.enable_channelz": 0,
   });
+  const gate = new Gate(kernel.clock);
   const { attach, call } = KernelService;
+  const visitor = (peer: string): Visitor => ({
+    // A peer that is gone already has nothing more to be counted at.
+    book: gate.doorOf(peer) ?? new DoorBook(""),
+    known: () => gate.known(peer),
+  });
   server.addService(
     {
       attach: {
         ...attach,
         requestDeserialize: (b: Buffer) => decodeStrictly((r) => ClientFrame.decode(r), b),
+        responseSerialize: (frame: ServerFrame) => encodeMessage(ServerFrame, frame),
       },
       call: {
         ...call,
@@ -66,37 +72,59 @@ export async function openGrpcDoor(
       },
     },
     {
-      attach: (stream: Parameters<typeof attachStream>[2]) => attachStream(kernel, auth, stream),
+      attach: (stream: Parameters<typeof attachStream>[2]) =>
+        attachStream(kernel, auth, stream, visitor(stream.getPeer())),
       call: (request: Parameters<typeof unaryCall>[2], answer: Parameters<typeof unaryCall>[3]) =>
-        unaryCall(kernel, auth, request, answer),
+        unaryCall(kernel, auth, request, answer, visitor(request.getPeer())),
     },
   );
-  health.addToServer(server);
-  reflection.addToServer(server);
-  const bound: string[] = [];
-  for (const address of addresses) bound.push(await bind(server, address));
+  const health = new Health(["", SERVICE]);
+  health.addTo(server);
+  addReflection(server, [SERVICE, "grpc.health.v1.Health"]);
+  // The sockets are ours, so that the gate stands before them; TLS ends there too.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listeners: Listener[] = [];
+  const close = (): void => {
+    for (const listener of listeners) listener.close();
+  };
+  try {
+    for (const address of addresses) {
+      const tcp = kernel.config.tlsCert === "" ? "grpc" : "grpcs";
+      const book = kernel.doors.of(address.startsWith("unix:") ? "unix" : tcp);
+      const listener = await listen(address, kernel.config, kernel, {
+        entered: (socket) => gate.enter(socket, book),
+        ready: (socket) => injector.injectConnection(socket),
+        denied: (fault) => auth.denied(fault),
+      });
+      listeners.push(listener);
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
   return {
-    addresses: bound,
+    addresses: listeners.map(({ address }) => address),
     serving(yes, model) {
       const names = model === undefined ? ["", SERVICE] : [`${MODEL_SERVICE}/${model}`];
-      for (const name of names) health.setStatus(name, yes ? "SERVING" : "NOT_SERVING");
+      for (const name of names) health.set(name, yes);
+    },
+    reload() {
+      for (const listener of listeners) listener.reload();
     },
     close: () =>
       new Promise((resolve) => {
-        server.tryShutdown(() => resolve());
+        close();
+        const over = (): void => {
+          cancel();
+          gate.close();
+          resolve();
+        };
         // Whoever does not end its stream in time is cut off.
-        kernel.clock.after(500_000, () => server.forceShutdown());
+        const cancel = kernel.clock.after(500_000, () => {
+          server.forceShutdown();
+          gate.close();
+        });
+        server.tryShutdown(over);
       }),
   };
-}
-
-/** Listens on the address; resolves with it, its port filled in. */
-function bind(server: Server, address: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (!error)
-        resolve(address.startsWith("unix:") ? address : address.replace(/:\d+$/, `:${port}`));
-      else reject(new ContixError("EADDRINUSE", `cannot listen on ${address}: ${error.message}`));
-    });
-  });
 }

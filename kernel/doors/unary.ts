@@ -10,6 +10,7 @@ import type { Reply, Syscall } from "../../proto/gen/contix/v1/kernel.js";
 import type { Kernel } from "../kernel.js";
 import type { Port } from "../trap.js";
 import type { Authenticator } from "./authenticate.js";
+import type { Visitor } from "./books.js";
 import { Malformed } from "./strict.js";
 
 export function unaryCall(
@@ -17,6 +18,7 @@ export function unaryCall(
   auth: Authenticator,
   call: ServerUnaryCall<Syscall | Malformed, Reply>,
   answer: sendUnaryData<Reply>,
+  { book, known }: Visitor,
 ): void {
   const fail = (error: unknown): void => {
     const wire = toWire(error);
@@ -25,28 +27,40 @@ export function unaryCall(
     metadata.set("contix-error-bin", Buffer.from(WireError.encode(wire).finish()));
     answer({ code: ERRNO[code].grpc, details: `${code}: ${wire.message}`, metadata });
   };
-  try {
+  let pid: bigint | undefined;
+  let cancelled = false;
+  call.on("cancelled", () => {
+    cancelled = true;
+    if (pid !== undefined) kernel.procs.exited(pid, 1, "detached");
+  });
+  const run = async (): Promise<void> => {
     if (call.request instanceof Malformed) throw call.request.error;
     const [bearer = ""] = call.metadata.get("authorization");
-    auth.checkAdmin(String(bearer).replace(/^Bearer /i, ""));
-    const pid = auth.admit("call");
+    const own = await auth.admit(String(bearer).replace(/^Bearer /i, ""), "call");
+    known();
+    book.calls++;
+    pid = own;
     const port: Port = {
       reply(reply) {
         if (reply.result?.$case === "error") fail(fromWire(reply.result.value));
         else answer(null, reply);
-        kernel.procs.exited(pid, 0, "exit");
+        kernel.procs.exited(own, 0, "exit");
       },
       chunk() {},
       signal() {},
-      close() {},
+      close(error) {
+        if (error) fail(error);
+      },
     };
-    call.on("cancelled", () => kernel.procs.exited(pid, 1, "detached"));
-    kernel.procs.attach(pid, port);
-    kernel.trap.enter(pid, withoutStream(call.request));
-  } catch (error) {
+    kernel.procs.attach(own, port);
+    // Whoever gave up while his token was looked at is gone already.
+    if (cancelled) kernel.procs.exited(own, 1, "detached");
+    else kernel.trap.enter(own, withoutStream(call.request));
+  };
+  run().catch((error: unknown) => {
     if (!(error instanceof ContixError)) kernel.log.error({ err: error }, "unary call");
     fail(error);
-  }
+  });
 }
 
 /** A unary reply carries everything, so chunks are not asked for; seq may be left out. */

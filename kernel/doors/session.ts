@@ -1,0 +1,222 @@
+/**
+ * One attachment, whichever door it came through: its hello, its frames, and its
+ * end. A door only moves frames; what they mean is here.
+ */
+import { ContixError, toWire } from "../../proto/errno.js";
+import type {
+  ClientFrame,
+  Hello,
+  ServerFrame,
+  Signal,
+  Welcome,
+} from "../../proto/gen/contix/v1/kernel.js";
+import { NO_USAGE } from "../call.js";
+import { ABI, type Kernel, NODE, VERSION } from "../kernel.js";
+import type { Attachment } from "../proc/processes.js";
+import type { Port } from "../trap.js";
+import type { Authenticator } from "./authenticate.js";
+import type { DoorBook } from "./books.js";
+import { Malformed } from "./strict.js";
+
+/** How long an attachment may stay without its hello, microseconds. */
+const HELLO_US = 5_000_000;
+/** Frames that may wait for the hello's answer; a client that waits for it sends none. */
+const EARLY_FRAMES = 256;
+
+export type Frame = NonNullable<ServerFrame["frame"]>;
+
+/** The door's end of an attachment. */
+export interface Pipe {
+  /** Where attachments and calls are counted. */
+  readonly book: DoorBook;
+  /** Sends the frame. False: its reader is behind, and `DoorSession.drained` will be called. */
+  send(frame: Frame): boolean;
+  /** Nothing is sent any more; what was sent still arrives. */
+  end(): void;
+  /** Stops and goes on reading what the client sends. */
+  pause(): void;
+  resume(): void;
+}
+
+export class DoorSession {
+  readonly #kernel: Kernel;
+  readonly #auth: Authenticator;
+  readonly #pipe: Pipe;
+  readonly #port: Port;
+  /** Hears of the identity before the welcome is sent. */
+  readonly #onWelcome: (welcome: Welcome) => void;
+  #pid: bigint | undefined;
+  #state: "new" | "attaching" | "attached" | "over" = "new";
+  #behind = false;
+  readonly #early: (ClientFrame | Malformed)[] = [];
+  /** Signals for a reader who is behind, by name. */
+  readonly #signals = new Map<string, Signal>();
+  readonly #cancelHello: () => void;
+
+  constructor(
+    kernel: Kernel,
+    auth: Authenticator,
+    pipe: Pipe,
+    onWelcome: (welcome: Welcome) => void = () => undefined,
+  ) {
+    this.#kernel = kernel;
+    this.#auth = auth;
+    this.#pipe = pipe;
+    this.#onWelcome = onWelcome;
+    this.#port = {
+      reply: (value) => this.#send({ $case: "reply", value }),
+      chunk: (value) => this.#send({ $case: "chunk", value }),
+      signal: (value) => this.#signal(value),
+      close: (error) => {
+        if (this.over) return;
+        if (error) this.#refuse(error);
+        this.#end();
+      },
+    };
+    this.#cancelHello = kernel.clock.after(HELLO_US, () => {
+      this.#port.close(new ContixError("ETIMEDOUT", "no hello within 5 s"));
+    });
+  }
+
+  get pid(): bigint | undefined {
+    return this.#pid;
+  }
+  get over(): boolean {
+    return this.#state === "over";
+  }
+
+  /** Takes a frame of the client's. */
+  receive(message: ClientFrame | Malformed): void {
+    if (this.over) return;
+    if (this.#state === "attaching") {
+      this.#early.push(message);
+      if (this.#early.length >= EARLY_FRAMES) this.#pipe.pause();
+      return;
+    }
+    try {
+      if (message instanceof Malformed) throw message.error;
+      if (this.#pid !== undefined) {
+        if (message.frame?.$case === "call") this.#pipe.book.calls++;
+        serve(this.#kernel, this.#pid, message);
+        return;
+      }
+      if (message.frame?.$case !== "hello") {
+        throw new ContixError("EPROTO", "the first frame must be hello");
+      }
+      void this.hello(message.frame.value);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Attaches; the welcome, or the reason against it, is sent. */
+  async hello(hello: Hello): Promise<void> {
+    this.#state = "attaching";
+    try {
+      this.#attached(await this.#auth.attach(hello, this.#port));
+    } catch (error) {
+      if (!this.over) this.#failed(error);
+    }
+  }
+
+  /** The pipe takes frames again. */
+  drained(): void {
+    this.#behind = false;
+    for (const value of this.#signals.values()) this.#send({ $case: "signal", value });
+    this.#signals.clear();
+    if (!this.#behind) this.#pipe.resume();
+  }
+
+  /** The client ended in order. With calls under way it may be one whose cancel is late, and may come back. */
+  left(): void {
+    const { trap, procs } = this.#kernel;
+    if (this.#pid !== undefined) {
+      if (trap.isBusy(this.#pid)) procs.lost(this.#pid, this.#port);
+      else procs.left(this.#pid, this.#port);
+    }
+    this.#end();
+  }
+
+  /** The connection broke. */
+  lost(): void {
+    if (this.over) return;
+    this.#over();
+    if (this.#pid !== undefined) this.#kernel.procs.lost(this.#pid, this.#port);
+  }
+
+  #attached(to: Attachment): void {
+    // The connection may have broken meanwhile: then this process has lost it already.
+    if (this.over) {
+      this.#kernel.procs.lost(to.pid, this.#port);
+      return;
+    }
+    this.#cancelHello();
+    this.#pid = to.pid;
+    this.#state = "attached";
+    this.#pipe.book.attached++;
+    const welcome = { ...to, abi: ABI, features: [], kernelVersion: VERSION, node: `n${NODE}` };
+    this.#onWelcome(welcome);
+    // Mail and signals that came before the attachment are in its mailbox; nothing is replayed here.
+    this.#send({ $case: "welcome", value: welcome });
+    for (const message of this.#early.splice(0)) this.receive(message);
+    if (!this.#behind) this.#pipe.resume();
+  }
+
+  #failed(error: unknown): void {
+    if (!(error instanceof ContixError)) this.#kernel.log.error({ err: error }, "attach");
+    this.#refuse(error);
+    // Without an identity there is nothing to go on with; with one, only this frame is lost.
+    if (this.#pid === undefined) this.#end();
+  }
+
+  #refuse(error: unknown): void {
+    const result = { $case: "error" as const, value: toWire(error) };
+    this.#send({ $case: "reply", value: { seq: 0n, usage: NO_USAGE, result } });
+  }
+
+  #signal(value: Signal): void {
+    // As in Unix a signal that waits already is not queued again: who does not read gets it once.
+    if (this.#behind) this.#signals.set(value.name, value);
+    else this.#send({ $case: "signal", value });
+  }
+
+  #send(frame: Frame): void {
+    if (this.over || this.#pipe.send(frame)) return;
+    // Whoever does not read his answers is not read either, until he has caught up.
+    this.#behind = true;
+    this.#pipe.pause();
+  }
+
+  #end(): void {
+    if (this.over) return;
+    this.#over();
+    this.#pipe.end();
+  }
+
+  #over(): void {
+    this.#state = "over";
+    this.#cancelHello();
+  }
+}
+
+function serve(kernel: Kernel, pid: bigint, { frame }: ClientFrame): void {
+  const { trap } = kernel;
+  switch (frame?.$case) {
+    case "call":
+      trap.enter(pid, frame.value);
+      break;
+    case "credit":
+      trap.credit(pid, frame.value.seq, frame.value.n);
+      break;
+    case "cancel":
+      trap.cancel(pid, frame.value.seq);
+      break;
+    case "ack":
+      trap.ack(pid, frame.value.ackedThrough, frame.value.acked);
+      break;
+    case "hello":
+      throw new ContixError("EPROTO", "hello was said already");
+    default:
+      throw new ContixError("EPROTO", "an empty or unknown frame");
+  }
+}
