@@ -1,12 +1,19 @@
-/** The OS process of a spawned agent: its start, its log, its signals, its end. */
+/** The OS process of a spawned agent: its start, its output, its signals, its end. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { constants, setPriority } from "node:os";
-import { dirname } from "node:path";
 import { ContixError, type Errno } from "../../proto/errno.js";
+import type { Program } from "../journal/fold-procs.js";
+import type { Cgroup } from "./cgroups.js";
+import { checkProgram, confined } from "./confine.js";
+import type { Keeper } from "./keeper.js";
+import type { LogFile } from "./log-file.js";
+import { MARK, type Stragglers } from "./stragglers.js";
 
 /** Agents run nicer than the driver: a busy neighbour costs the engine's two-thread barriers most. */
 const AGENT_NICE = 10;
+/** What a program wrote before it ended is read within so long. */
+const LAST_WORDS_MS = 1_000;
 const START_ERRNO: Readonly<Record<string, Errno>> = {
   EACCES: "EPERM",
   E2BIG: "E2BIG",
@@ -21,59 +28,86 @@ export interface OsProcess {
   signal(signal: NodeJS.Signals): void;
 }
 
-export interface OsProcessSpec {
-  readonly argv: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
+export interface OsProcessSpec extends Program {
   /** Where its stdout and stderr go. */
-  readonly log: string;
+  readonly log: LogFile;
+  readonly keeper: Keeper;
+  /** Its control group; undefined: there are none on this machine, or not for us. */
+  readonly cgroup?: Cgroup | undefined;
+  /** Who finds, without such a group, what it leaves behind. */
+  readonly stragglers: Stragglers;
 }
 
 /**
  * Starts the program in a process group of its own. Rejects with ENOENT, EPERM,
- * E2BIG or EINVAL when it cannot be started. `onExit` is called once, with its code and cause.
+ * E2BIG or EINVAL when it cannot be started. `onExit` is called once, with its code and
+ * cause, when its output is in the log.
  */
-export function startOsProcess(
+export async function startOsProcess(
   spec: OsProcessSpec,
   onExit: (code: number, cause: string) => void,
 ): Promise<OsProcess> {
-  const [program = "", ...args] = spec.argv;
-  mkdirSync(dirname(spec.log), { recursive: true, mode: 0o700 });
-  // Pids begin anew with a daemon that forgot them: an older agent's log is not this one's.
-  const log = openSync(spec.log, "w", 0o600);
-  return new Promise((resolve, reject) => {
-    let child: ChildProcess;
-    try {
-      child = spawn(program, args, {
-        cwd: spec.cwd,
-        env: { ...inherited(), ...spec.env },
-        stdio: ["ignore", log, log],
-        detached: true,
+  const { keeper, cgroup, stragglers } = spec;
+  const mark = cgroup ? undefined : stragglers.mark();
+  const env = { ...inherited(), ...spec.env };
+  if (mark !== undefined) env[MARK] = mark;
+  checkProgram(spec.argv[0] ?? "", env.PATH ?? "", spec.cwd);
+  const child = await started(spec, env);
+  const osPid = child.pid ?? 0;
+  lowerPriority(osPid);
+  const written = child.stdout ? spec.log.take(child.stdout) : Promise.resolve();
+  const gone = new Promise<void>((end) => {
+    child.once("exit", (code, signal) => {
+      // What it left behind has no process any more that could be seen or ended.
+      signalGroup(osPid, "SIGKILL");
+      cgroup?.end();
+      if (mark !== undefined) stragglers.end(mark);
+      keeper.forget(osPid);
+      spec.log.hurry();
+      void within(written, LAST_WORDS_MS).then(() => {
+        // Whoever left its group may hold the other end for ever.
+        child.stdout?.destroy();
+        if (signal) onExit(128 + constants.signals[signal], `signal ${signal.replace("SIG", "")}`);
+        else onExit(code ?? 0, "exit");
+        end();
       });
-    } catch (error) {
-      // A zero byte in a string, or more of them than the system takes.
-      reject(startError(error as NodeJS.ErrnoException, spec));
-      return;
-    } finally {
-      closeSync(log);
-    }
-    child.once("error", (error: NodeJS.ErrnoException) => reject(startError(error, spec)));
-    child.once("spawn", () => {
-      const osPid = child.pid ?? 0;
-      lowerPriority(osPid);
-      const gone = new Promise<void>((end) => {
-        child.once("exit", (code, signal) => {
-          // What it left behind has no process any more that could be seen or ended.
-          signalGroup(osPid, "SIGKILL");
-          if (signal)
-            onExit(128 + constants.signals[signal], `signal ${signal.replace("SIG", "")}`);
-          else onExit(code ?? 0, "exit");
-          end();
-        });
-      });
-      resolve({ osPid, gone, signal: (name) => signalGroup(osPid, name) });
     });
   });
+  const signal = (name: NodeJS.Signals): void => {
+    signalGroup(osPid, name);
+    if (name === "SIGKILL") cgroup?.kill();
+  };
+  return { osPid, gone, signal };
+}
+
+/** Resolves when its process is there. */
+function started(spec: OsProcessSpec, env: Record<string, string>): Promise<ChildProcess> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException): void => reject(startError(error, spec));
+    try {
+      const [shell = "", ...args] = confined(spec, spec.cgroup?.entrance);
+      const child = spawn(shell, args, {
+        ...{ cwd: spec.cwd, env, detached: true },
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+      // At once: the daemon may be killed in the next moment.
+      if (child.pid !== undefined) spec.keeper.watch(child.pid);
+      child.once("error", fail);
+      child.once("spawn", () => resolve(child));
+    } catch (error) {
+      // A zero byte in a string, or more of them than the system takes.
+      fail(error as NodeJS.ErrnoException);
+    }
+  });
+}
+
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
 }
 
 function inherited(): Record<string, string> {
@@ -99,7 +133,7 @@ function startError(error: NodeJS.ErrnoException, spec: OsProcessSpec): ContixEr
  * Makes an agent give way to the driver. Where Linux groups processes by session,
  * a nice value counts within the agent's own session only, and the group has one too.
  */
-function lowerPriority(osPid: number): void {
+export function lowerPriority(osPid: number): void {
   try {
     setPriority(osPid, AGENT_NICE);
     writeFileSync(`/proc/${osPid}/autogroup`, String(AGENT_NICE));

@@ -1,5 +1,6 @@
 /** The process table on a kernel of stubs: no door, no driver, a clock that stands still. */
 import { describe, expect, it } from "vitest";
+import { tokenHash } from "../cap/tokens.js";
 import { systemRandomness } from "../clock.js";
 import { memoryJournal } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
@@ -22,7 +23,11 @@ function table(limit: number) {
     config: { home: "/home", detachGraceMs: 5, limits: { processes: limit } },
     clock: { now: () => 0, wall: () => 0, after },
     trap: { forget() {}, attach() {}, detach: () => true, port: (pid: bigint) => ports.get(pid) },
+    ...{ rates: { checkProcesses() {}, forget() {} }, ask: { gone() {} } },
+    ...{ ipc: { processOver() {} }, time: { processOver() {} } },
     life: { close: ({ cid }: { cid: bigint }) => ({ type: "ctx.closed", cid }) },
+    rates: { checkProcesses() {}, forget() {} },
+    ...{ ask: { gone() {} }, ipc: { processOver() {} }, time: { processOver() {} } },
   } as unknown as Kernel;
   const procs = new Processes(kernel);
   const create = (parent: bigint, spawned = true) =>
@@ -128,14 +133,21 @@ describe("the process table", () => {
   });
 
   it("knows a spawned agent by its token, once, while it lives", () => {
-    const { procs, create } = table(9);
-    const { pid, token } = create(0n);
-    const other = create(0n);
+    const { procs, create, journal } = table(9);
+    const withToken = (token: string): bigint => {
+      const { pid } = create(0n);
+      const hash = { tokenHash: tokenHash(token), resumeHash: "" };
+      journal.append({ type: "proc.run", pid, run: 0, ...hash });
+      return pid;
+    };
+    const token = "a";
+    const pid = withToken(token);
+    const other = withToken("b");
     expect(procs.byToken(token)?.pid).toBe(pid);
     expect(procs.byToken("")).toBeUndefined();
     procs.attach(pid, port);
     expect(procs.byToken(token)).toBeUndefined();
-    procs.exited(other.pid, 0, "exit");
-    expect(procs.byToken(other.token)).toBeUndefined();
+    procs.exited(other, 0, "exit");
+    expect(procs.byToken("b")).toBeUndefined();
   });
 });

@@ -3,20 +3,51 @@
  * the daemon is in the journal; here are only the OS processes and the waiters.
  */
 import { ContixError } from "../../proto/errno.js";
+import type { Gift } from "../cap/births.js";
+import type { Quota } from "../cap/rates/quota.js";
+import { ALL_RIGHTS } from "../cap/rights.js";
 import { tokenHash, tokenMatches } from "../cap/tokens.js";
 import { secret } from "../clock.js";
 import { makeId, showId } from "../ids.js";
 import type { Process } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
-import { type Kernel, NODE } from "../kernel.js";
+import type { Kernel } from "../kernel.js";
 import type { Port } from "../trap.js";
+import { memoryBytes } from "../units.js";
+import { Cgroups } from "./cgroups.js";
+import { Keeper } from "./keeper.js";
+import { Logs } from "./log-file.js";
 import type { OsProcess } from "./os-process.js";
+import { Signals } from "./signals.js";
+import { startProgram } from "./start-program.js";
+import { Stragglers } from "./stragglers.js";
+import { Supervisor } from "./supervise/supervisor.js";
 import { type Waiter, Waiters } from "./waiters.js";
 
+/** A log file is at least this long, bytes. */
+const LOG_BYTES_LEAST = 1 << 16;
 /** Zombies that nobody waits for are reaped beyond this many. */
 const ZOMBIES_KEPT = 256;
 /** Programs started elsewhere, the operator's tools above all, find room when agents have taken all else. */
 const RESERVE = 32;
+
+/** What a process is born with. */
+export type Birth = Pick<Process, "parent" | "name" | "principal" | "nice" | "spawned"> &
+  Partial<Pick<Process, "key" | "scopes" | "class" | "group" | "session" | "program">> & {
+    readonly gifts?: readonly Gift[];
+    /** What it and all that it spawns may use. */
+    readonly quota?: Quota | undefined;
+    /** What else is true of it from its birth on. */
+    readonly also?: (pid: bigint) => readonly JournalRecord[];
+  };
+
+export interface Born {
+  readonly pid: bigint;
+  /** Its parent's handle on it; 0: it has none. */
+  readonly handle: number;
+  /** Its own handles, for each of the gifts. */
+  readonly handles: readonly number[];
+}
 
 export interface Attachment {
   readonly pid: bigint;
@@ -31,43 +62,69 @@ export class Processes {
   readonly #grace = new Map<bigint, () => void>();
   readonly #waiters: Waiters;
   #ending = false;
+  /** Who starts programs again that have ended. */
+  readonly supervisor: Supervisor;
+  readonly signals: Signals;
+  readonly logs: Logs;
+  /** Who ends what this process leaves behind when it is killed. */
+  readonly keeper = new Keeper();
+  /** What holds all that an agent has started. */
+  readonly cgroups: Cgroups;
+  /** What finds it where nothing holds it. */
+  readonly stragglers: Stragglers;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#waiters = new Waiters(kernel.journal.state);
+    this.signals = new Signals(kernel, this.#os);
+    this.stragglers = new Stragglers(kernel.random);
+    this.cgroups = new Cgroups(this.keeper, kernel.log);
+    this.logs = new Logs(
+      Math.max(LOG_BYTES_LEAST, memoryBytes(kernel.config.agentLog, 0)),
+      kernel.clock,
+    );
+    this.supervisor = new Supervisor(kernel.journal, kernel.clock, {
+      start: async (pid) => void (await startProgram(kernel, pid)),
+      signal: (pid, name) => this.signal(pid, name, 0n),
+      over: (pid, code, cause) => this.exited(pid, code, cause),
+      stopped: (pid) => this.get(pid)?.stopped === true,
+    });
   }
 
   get(pid: bigint): Process | undefined {
     return this.#kernel.journal.state.processes.get(pid);
   }
 
-  /** Creates a process. EAGAIN when there are too many. `token`: what it attaches with. */
-  create(of: Pick<Process, "parent" | "name" | "principal" | "nice" | "spawned">): {
-    pid: bigint;
-    token: string;
-    log: string;
-  } {
-    const { journal, config, random, clock } = this.#kernel;
+  /** Creates a process. EAGAIN when there are too many. */
+  create({ gifts = [], also = () => [], ...of }: Birth): Born {
+    const { journal, config, clock } = this.#kernel;
     const held = this.#held();
     if (held >= config.limits.processes + (of.spawned ? 0 : RESERVE)) {
       throw new ContixError("EAGAIN", `${held} processes are alive or not waited for, the limit`, {
         retryAfterUs: 1_000_000,
       });
     }
-    const pid = makeId(NODE, journal.state.counters.pid + 1);
+    this.#kernel.rates.checkProcesses(of.principal, this.get(of.parent)?.budgets);
+    const pid = makeId(journal.node, journal.state.counters.pid + 1);
     const log = of.spawned ? `${config.home}/logs/${showId(pid)}.log` : "";
-    const token = secret(random);
+    const parent = this.get(of.parent);
+    // Whoever spawns a process has a handle on it.
+    const handle = parent && !parent.exit ? parent.nextHandle : 0;
+    const handles = gifts.map((_, i) => i + 1);
+    let id = BigInt(journal.state.counters.cap);
+    const made = gifts.map((gift, i): JournalRecord => {
+      return { type: "cap.made", id: ++id, holder: pid, handle: i + 1, ...gift };
+    });
+    if (handle !== 0) {
+      const whole = { object: { type: "process", id: pid } as const, rights: ALL_RIGHTS };
+      made.push({ type: "cap.made", id: ++id, parent: 0n, holder: of.parent, handle, ...whole });
+    }
     journal.append(
       { type: "proc.created", pid, ...of, log, at: clock.now() },
-      {
-        type: "proc.run",
-        pid,
-        run: 0,
-        tokenHash: of.spawned ? tokenHash(token) : "",
-        resumeHash: "",
-      },
+      ...made,
+      ...also(pid),
     );
-    return { pid, token, log };
+    return { pid, handle, handles };
   }
 
   /** Begins a run of the process: its token is spent, its port takes over. */
@@ -78,6 +135,7 @@ export class Processes {
     const resumeHash = tokenHash(resumeToken);
     this.#kernel.journal.append({ type: "proc.run", pid, run, tokenHash: "", resumeHash });
     this.#kernel.trap.attach(pid, port, "new");
+    this.supervisor.pat(pid);
     return { pid, run, resumeToken, principal: process.principal };
   }
 
@@ -134,6 +192,8 @@ export class Processes {
       return;
     }
     this.#os.set(pid, os);
+    this.supervisor.began(pid);
+    if (process.stopped) os.signal("SIGSTOP");
     if (this.#ending) os.signal("SIGKILL");
   }
 
@@ -141,21 +201,53 @@ export class Processes {
     return this.#os.get(pid)?.osPid ?? 0;
   }
 
-  /** The process is over: its calls, contexts and children's ties end with it. */
+  /** A run of the process has ended; so has the process, unless it is to be started again. */
   exited(pid: bigint, code: number, cause: string): void {
-    const { journal, trap, life, clock, log } = this.#kernel;
     this.#os.delete(pid);
     const process = this.get(pid);
     if (!process || process.exit) return;
     this.#grace.get(pid)?.();
     this.#grace.delete(pid);
+    this.signals.forget(pid);
+    const fate = this.supervisor.onExit(pid, { code, cause });
+    if (fate.over) this.#over(process, fate.code, fate.cause);
+    else {
+      // Its next run starts as every other, and nobody goes on with this one.
+      const fenced = { run: process.run, tokenHash: "", resumeHash: "" };
+      this.#kernel.journal.append(
+        { type: "proc.stopped", pid, stopped: false },
+        { type: "proc.run", pid, ...fenced },
+      );
+      this.#kernel.trap.forget(pid, new ContixError("ECANCELED", "the program ended"));
+      this.#kernel.ask.gone(pid);
+      this.#kernel.ipc.runOver(pid);
+      this.#kernel.log.debug({ process: showId(pid), code, cause }, "run over");
+    }
+  }
+
+  /** The process is over: its calls, contexts and children's ties end with it. */
+  #over(process: Process, code: number, cause: string): void {
+    const { journal, trap, life, clock, log, ipc, time } = this.#kernel;
+    const { pid } = process;
     trap.forget(pid, new ContixError("ECANCELED", "the process is over"));
     const records: JournalRecord[] = [];
     for (const context of journal.state.contexts.values()) {
-      if (context.owner === pid) records.push(life.close(context));
+      if (context.owner !== pid) continue;
+      // Another process may be using it, through a handle that it was granted.
+      trap.endOn(context.cid, new ContixError("ECANCELED", "the context's owner is over"));
+      records.push(life.close(context));
     }
+    const granted = [...process.handles.values()].some((id) => {
+      return (journal.state.caps.get(id)?.children.size ?? 0) > 0;
+    });
     journal.append(...records, { type: "proc.exited", pid, code, cause, at: clock.now() });
+    if (granted) trap.recheck();
+    this.logs.close(pid);
+    this.#kernel.rates.forget(pid);
+    this.#kernel.ask.gone(pid);
     log.debug({ process: showId(pid), code, cause }, "process over");
+    ipc.processOver(pid);
+    time.processOver(pid);
     this.#waiters.over(process);
     this.#reapOrphans();
   }
@@ -171,6 +263,13 @@ export class Processes {
     return { type: "proc.reaped", pid };
   }
 
+  /** Ends the process by force, and at once: it is over before its OS process is. */
+  end(pid: bigint, cause: string): void {
+    this.supervisor.release(pid);
+    this.#os.get(pid)?.signal("SIGKILL");
+    this.exited(pid, 137, cause);
+  }
+
   /** Ends the process by force. */
   kill(pid: bigint): void {
     const os = this.#os.get(pid);
@@ -178,28 +277,28 @@ export class Processes {
     else this.exited(pid, 137, "signal KILL");
   }
 
-  /** Sends a signal: over its stream, or, before it has one, to its OS process. */
+  /** Sends a signal that a process may be sent. */
   signal(pid: bigint, name: string, from: bigint): void {
-    if (name === "KILL") {
-      this.kill(pid);
-      return;
-    }
-    const port = this.#kernel.trap.port(pid);
-    if (port) port.signal({ name, fromPid: from, context: undefined });
-    else this.#os.get(pid)?.signal(`SIG${name}` as NodeJS.Signals);
+    this.signals.send(pid, name, from);
   }
 
   /** Ends every spawned process: TERM, then KILL after `graceUs`. Resolves when all OS processes are gone. */
   async endAll(graceUs: number): Promise<void> {
     const { journal, clock } = this.#kernel;
     this.#ending = true;
+    this.supervisor.endAll();
     const all = [...journal.state.processes.values()].filter((process) => !process.exit);
     // Programs started elsewhere are not ours to end; they see their stream end.
-    for (const process of all) if (process.spawned) this.signal(process.pid, "TERM", 0n);
+    for (const { pid, spawned, stopped } of all) {
+      if (!spawned) continue;
+      this.signal(pid, "TERM", 0n);
+      if (stopped) this.signal(pid, "CONT", 0n);
+    }
     const cancel = clock.after(graceUs, () => this.killAll());
     // One whose start was under way joins the others while they end.
     while (this.#os.size > 0) await Promise.all([...this.#os.values()].map((os) => os.gone));
     cancel();
+    await this.stragglers.settled();
     for (const process of all) this.exited(process.pid, 143, "shutdown");
   }
 
@@ -218,6 +317,7 @@ export class Processes {
   #held(): number {
     let count = 0;
     for (const process of this.#kernel.journal.state.processes.values()) {
+      if (process.guest) continue;
       const parent = this.get(process.parent);
       if (!process.exit || (parent && !parent.exit)) count++;
     }
