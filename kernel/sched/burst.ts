@@ -1,5 +1,8 @@
 /** A burst: one uninterrupted demand on the model, a prefill and its decode. */
 
+import type { ProcessClass } from "../journal/fold-procs.js";
+import type { Account } from "./policy.js";
+
 export type BurstId = bigint;
 
 export interface SamplingSpec {
@@ -15,6 +18,10 @@ export interface SamplingSpec {
 export interface BurstSpec {
   readonly pid: bigint;
   readonly cid: bigint;
+  /** The agent program that its process belongs to, all of it: the process's session. */
+  readonly program: bigint;
+  readonly principal: string;
+  readonly class: ProcessClass;
   /** Position of its first generated token. */
   readonly genStart: number;
   readonly maxTokens: number;
@@ -42,12 +49,24 @@ export interface Burst {
   readonly spec: BurstSpec;
   readonly listener: BurstListener;
   readonly order: number;
+  /** Of its class; 0 is the highest. */
+  readonly rank: number;
+  /** In whose books the policy has it. */
+  account: Account | undefined;
   state: BurstState;
   nice: number;
   /** When it last became ready, microseconds. */
   readySince: number;
   /** Tokens generated since it last got a slot. */
   quantumUsed: number;
+  /** What was served since then, prefill and all, in tokens generated. */
+  turnService: number;
+  /** Turns of that which are booked: it went on with another. */
+  turns: number;
+  /** It has its slot because its class was passed over: nobody takes it before its turn is over. */
+  owed: boolean;
+  /** Given tokens of it that have entered, or were there already. */
+  entered: number;
   /** Tokens generated in all. */
   attained: number;
   /** Tokens that entered a slot a second time. */

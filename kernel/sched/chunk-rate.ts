@@ -10,6 +10,8 @@
 
 /** Of all streams together, microseconds from chunk to chunk. */
 const CHUNK_US = 12_000;
+/** What nobody waits for is known this late at most, microseconds. */
+const GATHER_US = 200_000;
 
 export class ChunkRate {
   #streams = 0;
@@ -29,5 +31,13 @@ export class ChunkRate {
   /** Microseconds between two chunks of one stream. */
   get intervalUs(): number {
     return this.#streams * CHUNK_US;
+  }
+
+  /**
+   * How long a driver may gather what its steps generate, microseconds: until chunks of it
+   * are due, since each time it tells wakes the kernel in the middle of the model's work.
+   */
+  get gatherUs(): number {
+    return this.#streams === 0 ? GATHER_US : Math.min(this.intervalUs, GATHER_US);
   }
 }

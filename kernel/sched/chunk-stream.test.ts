@@ -60,9 +60,22 @@ describe("a stream of chunks", () => {
     stream.add("b", [2]);
     pass(10_000);
     stream.add("c", [3]);
-    expect(sent).toEqual(["a:1"]);
     pass(28_000);
-    expect(sent).toEqual(["a:1", "bc:2"]);
+    // Its time has come: it goes with the next token.
+    expect(sent).toEqual(["a:1"]);
+    stream.add("d", [4]);
+    expect(sent).toEqual(["a:1", "bcd:3"]);
+  });
+
+  it("does not keep text when no token comes for a while", () => {
+    const { stream, sent, pass, waiting } = opened(9, 3);
+    stream.add("a", [1]);
+    stream.add("b", [2]);
+    pass(48_000 + 99_999);
+    expect(sent).toEqual(["a:1"]);
+    pass(1);
+    expect(sent).toEqual(["a:1", "b:1"]);
+    expect(waiting()).toBe(0);
   });
 
   it("sends every token of a stream that is alone and slow", () => {
@@ -92,7 +105,7 @@ describe("a stream of chunks", () => {
     stream.add("b", [2]);
     stream.give(1);
     expect(sent).toEqual(["a:1"]);
-    pass(120_000);
+    pass(220_000);
     expect(sent).toEqual(["a:1", "b:1"]);
   });
 

@@ -1,9 +1,15 @@
 /**
  * The stream of one generation: what was produced and not sent yet, the reader's credit, and
- * when the next chunk may go (chunk-rate.ts).
+ * when the next chunk may go (chunk-rate.ts). A chunk whose time has come goes with the next
+ * token: the kernel is awake then anyway, and the driver is between two steps. To wake in the
+ * middle of a step, and the reader with it, takes the processors from the model's threads, all of
+ * which wait for the slowest. Only when no token comes for a while it goes by itself.
  */
 import type { Clock } from "../clock.js";
 import type { ChunkRate } from "./chunk-rate.js";
+
+/** How long text whose time has come waits for the next token: a step of many rows, microseconds. */
+const PATIENCE_US = 100_000;
 
 export interface ChunkPorts {
   readonly clock: Clock;
@@ -69,7 +75,7 @@ export class ChunkStream {
     const now = clock.now();
     if (this.#text !== "" && this.able) {
       if (now < this.#dueAt) {
-        this.#cancelWake ??= clock.after(this.#dueAt - now, () => this.#wake());
+        this.#cancelWake ??= clock.after(this.#dueAt + PATIENCE_US - now, () => this.#wake());
       } else {
         this.#credit--;
         this.#dueAt = now + chunkRate.intervalUs;
@@ -85,6 +91,8 @@ export class ChunkStream {
   }
 
   #send(): void {
+    this.#cancelWake?.();
+    this.#cancelWake = undefined;
     if (this.#text === "") return;
     this.#ports.send(this.#text, this.#tokens);
     this.#text = "";

@@ -4,6 +4,8 @@ import { type CtxEdit, GenerateCall } from "../../proto/gen/contix/v1/calls.js";
 import type { Usage } from "../../proto/gen/contix/v1/kernel.js";
 import { argumentsOf } from "../args.js";
 import { type Call, NO_USAGE } from "../call.js";
+import type { Reservation } from "../cap/rates/rates.js";
+import { modelNamed } from "../engines/calls.js";
 import type { Engine } from "../engines/engine.js";
 import type { ServedModel } from "../engines/served-model.js";
 import type { Context } from "../journal/journal.js";
@@ -16,9 +18,12 @@ import { answerRoom, type Ending, type Fitted, fit, type Tokenized } from "../mm
 import { openingPart } from "../mm/overflow/parts.js";
 import { pagerPorts } from "../mm/overflow/ports.js";
 import type { Account } from "../proc/accounts.js";
+import type { Done } from "./admission.js";
 import type { Burst, BurstEnd, BurstListener, BurstSpec, SamplingSpec } from "./burst.js";
 import { ChunkStream } from "./chunk-stream.js";
 import { checkSampling, checkStops } from "./generate-args.js";
+import { Place } from "./place.js";
+import { costOf } from "./policy.js";
 import { watchPrefill } from "./prefill-progress.js";
 
 export async function generate(kernel: Kernel, call: Call): Promise<void> {
@@ -27,8 +32,8 @@ export async function generate(kernel: Kernel, call: Call): Promise<void> {
   checkStops(kernel, args.stop);
   const model = await modelFor(kernel, call, args.model);
   call.check();
-  model.admission.enter(call.process.pid);
-  const generation = new Generation(kernel, call, args, model);
+  const place = new Place(model.admission, kernel.clock, call.process);
+  const generation = new Generation(kernel, call, args, { model, place });
   try {
     await generation.start(sampling);
   } catch (error) {
@@ -40,7 +45,7 @@ export async function generate(kernel: Kernel, call: Call): Promise<void> {
 /** The context's model, or, without one, the model of that name. EXDEV when both are given and differ. */
 async function modelFor(kernel: Kernel, call: Call, name: string): Promise<ServedModel> {
   const { engines } = kernel;
-  if (!call.context) return engines.find(name);
+  if (!call.context) return engines.find(modelNamed(call, name));
   const own = engines.modelOf(call.context);
   if (name !== "" && (await engines.find(name)) !== own) {
     const message = `the context belongs to ${own.name}; ${name} can not go on with it`;
@@ -55,6 +60,7 @@ class Generation implements BurstListener {
   readonly #call: Call;
   readonly #args: GenerateCall;
   readonly #model: ServedModel;
+  readonly #place: Place;
   /** Its model's driver runs, or is to run, until this is given back. */
   readonly #hold: Disposable;
   #engine: Engine | undefined;
@@ -62,6 +68,8 @@ class Generation implements BurstListener {
   #lock: Disposable | undefined;
   /** What it may write is set aside in the quotas. */
   #room: Disposable | undefined;
+  /** And in its principal's tokens in all. */
+  #budget: Reservation | undefined;
   #burst: Burst | undefined;
   #seed = 0n;
   /** What was moved out of the context for it. */
@@ -74,16 +82,23 @@ class Generation implements BurstListener {
   #attached = true;
   #left = false;
 
-  constructor(kernel: Kernel, call: Call, args: GenerateCall, model: ServedModel) {
+  constructor(
+    kernel: Kernel,
+    call: Call,
+    args: GenerateCall,
+    { model, place }: { readonly model: ServedModel; readonly place: Place },
+  ) {
     this.#kernel = kernel;
     this.#call = call;
     this.#args = args;
     this.#model = model;
+    this.#place = place;
     this.#hold = model.hold();
     this.#stream = args.stream ? this.#openStream(call.syscall.credit) : undefined;
     call.onEnd((error) => this.#stop(error));
     call.onCredit((n) => this.#stream?.give(n));
     call.onAttachment((attached) => this.#attachment(attached));
+    call.onStopped(() => this.#regulate());
   }
 
   async start(sampling: Omit<SamplingSpec, "seed"> & { seed: bigint }): Promise<void> {
@@ -105,8 +120,10 @@ class Generation implements BurstListener {
     if (call.context) {
       this.#room = this.#kernel.quotas.reserve(call.process, context, length + maxTokens);
     }
+    this.#budget = this.#kernel.rates.reserve(call.process, input.tokens.length + maxTokens);
     // Nothing can fail from here on: a call that failed has left the context as it was.
     if (input.tokens.length > 0 || edit) {
+      this.#budget.charge(input.tokens.length);
       this.#account().tokensIn += input.tokens.length;
       const given = { type: "ctx.given" as const, cid: context.cid, ...input };
       journal.append(...beforeEdit(this.#kernel, context, edit), given);
@@ -114,10 +131,9 @@ class Generation implements BurstListener {
       afterChange(this.#kernel, context, edit);
     }
     const genStart = context.tokens.length;
-    const { pid } = call.process;
+    const { pid, principal, session, class: rank } = call.process;
     const spec: BurstSpec = {
-      pid,
-      cid: context.cid,
+      ...{ pid, cid: context.cid, principal, program: session, class: rank },
       genStart,
       maxTokens,
       sampling,
@@ -154,6 +170,7 @@ class Generation implements BurstListener {
     this.#progress?.[Symbol.dispose]();
     this.#text += text;
     for (const token of tokens) this.#tokens.push(token);
+    this.#budget?.charge(tokens.length);
     this.#account().tokensOut += tokens.length;
     this.#stream?.add(text, tokens);
   }
@@ -233,8 +250,9 @@ class Generation implements BurstListener {
     this.#stream?.stop();
     this.#lock?.[Symbol.dispose]();
     this.#room?.[Symbol.dispose]();
+    this.#budget?.[Symbol.dispose]();
     this.#hold[Symbol.dispose]();
-    this.#model.admission.leave(this.#call.process.pid, this.#burst?.servedUs);
+    this.#place.leave(this.#burst && doneOf(this.#burst));
     const context = this.#context;
     if (!context || this.#call.context) return [];
     // The context of a call without a handle ends with the call.
@@ -269,13 +287,14 @@ class Generation implements BurstListener {
     else this.#regulate();
   }
 
-  /** A burst competes for a slot only while somebody can take what it makes. */
+  /** A burst competes for a slot only while somebody can take what it makes, and wants it. */
   #regulate(): void {
     if (!this.#burst) return;
     const now = this.#kernel.clock.now();
-    const able = this.#stream?.able ?? this.#attached;
+    const able = (this.#stream?.able ?? this.#attached) && !this.#call.process.stopped;
     if (able) this.#engine?.sched.resume(this.#burst, now);
     else this.#engine?.sched.pause(this.#burst, now);
+    this.#place.read(able);
     this.#call.waitingOn = able ? "slot" : "credit";
   }
 
@@ -291,6 +310,13 @@ class Generation implements BurstListener {
       queuedUs: BigInt(burst.queuedUs),
       servedUs: BigInt(burst.servedUs),
       firstTokenUs: BigInt(first),
+      left: [],
     };
   }
+}
+
+/** What the burst was, for those who ask how long others take. */
+function doneOf({ attained, entered, cached, servedUs }: Burst): Done {
+  const given = Math.max(0, entered - Math.max(0, cached));
+  return { work: costOf({ given, generated: attained }), servedUs };
 }

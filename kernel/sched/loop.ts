@@ -101,7 +101,9 @@ export class Loop {
 
   #accountStep(outcome: Outcome): void {
     const now = this.clock.now();
-    this.counters.steps++;
+    // What was gathered is a chain of steps alike, of decode rows only.
+    const steps = outcome.steps || 1;
+    this.counters.steps += steps;
     this.counters.stepUs += outcome.stepUs;
     let decoded = 0;
     let prefilled = 0;
@@ -111,7 +113,7 @@ export class Loop {
       const entered = this.mm.grew(row.burst, row.length);
       // A decode row enters one token, or with guesses that were right as many as it samples;
       // a chunk enters at least two, and samples one at most.
-      if (entered <= Math.max(1, row.sampled.length)) decoded += entered;
+      if (entered <= Math.max(steps, row.sampled.length)) decoded += entered;
       else prefilled += entered;
       this.counters.tokensGenerated += row.sampled.length;
       if (row.sampled.length > 0) {
@@ -127,7 +129,7 @@ export class Loop {
     }
     this.counters.tokensPrefilled += prefilled;
     this.counters.tokensDecoded += decoded;
-    this.mm.pace.note(decoded, prefilled, outcome.stepUs);
+    this.mm.pace.note(Math.round(decoded / steps), prefilled, outcome.stepUs / steps);
     this.mm.stepped(outcome.plan, outcome.step, outcome.last);
   }
 

@@ -1,69 +1,93 @@
 /**
- * The run queue. `step` asks the policy who runs; `account` books what the driver
+ * The Scheduler: who holds the slots. `step` decides; `account` books what the driver
  * reports. Bursts live here from their admission to their end.
+ *
+ * Those that wait lie in the run queue, in the policy's order; those that run, at most
+ * `slots`, in a list. A decision fills free slots from the queue. While others wait it then
+ * asks each of those that run, the least urgent first, whether it gives way to the first
+ * that waits (gives-way.ts).
+ *
+ * Nothing here looks at all bursts: a decision costs O(slots + log n), and what it needs of a
+ * burst it finds in it.
  */
 import { ContixError } from "../../proto/errno.js";
 import type { RowOutcome } from "../../proto/gen/contix/driver/v1/llm.js";
-import type { Burst, BurstEnd, BurstId, BurstListener, BurstSpec } from "./burst.js";
-import { type Candidate, type Policy, rebuildCost } from "./policy.js";
+import type { ProcessClass } from "../journal/fold-procs.js";
+import type { Burst, BurstEnd, BurstListener, BurstSpec } from "./burst.js";
+import { Bursts } from "./bursts.js";
+import { isWorth, sortByUrgency, turnsOf, wantsSlotOf } from "./gives-way.js";
+import { newBurst, newlyGiven } from "./new-burst.js";
+import { costOf, type Policy, rebuildCost, type Service } from "./policy.js";
+import { type Next, RunQueue } from "./run-queue.js";
 
 export interface SchedulerOptions {
   readonly policy: Policy;
   readonly slots: number;
-  /** Tokens after which a running burst is reconsidered while others wait. */
-  readonly quantum: number;
-  /** Time after which waiting bursts are reconsidered, microseconds (aging). */
-  readonly reviewUs: number;
-  /** The part of a running context that would have to be computed again: 0 to 1; by default all. */
-  readonly lostShare?: (cid: bigint) => number;
+  /**
+   * What it costs to take a running burst's slot and to give it one again, in tokens
+   * generated. By default nothing of it is kept.
+   */
+  readonly switchCost?: (burst: Burst) => number;
 }
 
 export class Scheduler {
-  readonly #bursts = new Map<BurstId, Burst>();
-  readonly #options: SchedulerOptions;
+  readonly #bursts = new Bursts();
+  readonly #slots: number;
+  readonly #switchCost: (burst: Burst) => number;
+  #policy: Policy;
+  #queue: RunQueue;
+  #running: readonly Burst[] = [];
   #order = 0;
+  /** Something changed since the last decision. */
   #dirty = true;
-  #reviewedAt = 0;
-  #decision: readonly Burst[] = [];
   #switches = 0;
+  #decisions = 0;
   /** Called when there may be something to do: an arrival, an end, a change of rank. */
   onWork: () => void = () => {};
 
-  constructor(options: SchedulerOptions) {
-    this.#options = options;
+  constructor({ policy, slots, switchCost }: SchedulerOptions) {
+    this.#policy = policy;
+    this.#queue = new RunQueue(policy);
+    this.#slots = slots;
+    this.#switchCost =
+      switchCost ?? (({ spec, generatedSoFar }) => rebuildCost(spec.genStart, generatedSoFar));
   }
 
   get policy(): string {
-    return this.#options.policy.name;
+    return this.#policy.name;
+  }
+  get quantum(): number {
+    return this.#policy.quantum;
   }
   get contextSwitches(): number {
     return this.#switches;
   }
+  /** Steps at which somebody waited or something had changed. */
+  get decisions(): number {
+    return this.#decisions;
+  }
   /** Bursts without a slot that want one. */
   get waiting(): number {
-    let count = 0;
-    for (const burst of this.#bursts.values()) if (burst.state === "ready") count++;
-    return count;
+    return this.#queue.size;
   }
+  /** The most urgent first. */
   get running(): readonly Burst[] {
-    return this.#decision;
+    return this.#running;
   }
   all(): Iterable<Burst> {
-    return this.#bursts.values();
+    return this.#bursts.all();
+  }
+  /** Bursts of a class without a slot that want one. */
+  waitingOf(name: ProcessClass): number {
+    return this.#queue.sizeOf(name);
   }
 
   /** What the bursts of a process that are not over have waited and been served until now. */
   timesOf(pid: bigint, now: number): { queuedUs: number; servedUs: number } {
-    const sum = { queuedUs: 0, servedUs: 0 };
-    for (const burst of this.#bursts.values()) {
-      if (burst.spec.pid !== pid) continue;
-      sum.queuedUs += burst.queuedUs + (burst.state === "ready" ? now - burst.readySince : 0);
-      sum.servedUs += burst.servedUs + (burst.state === "running" ? now - burst.switchedInAt : 0);
-    }
-    return sum;
+    return this.#bursts.timesOf(pid, now);
   }
 
-  /** Admits a burst. Whoever admits bounds the queue (mm/admission). */
+  /** Admits a burst. Whoever admits bounds the queue (admission.ts). */
   enqueue(
     spec: BurstSpec,
     listener: BurstListener,
@@ -71,143 +95,191 @@ export class Scheduler {
     arrivedAt: number,
     now: number,
   ): Burst {
-    const order = ++this.#order;
-    const burst: Burst = {
-      id: BigInt(order),
-      spec,
-      listener,
-      order,
-      state: "ready",
-      nice,
-      readySince: now,
-      quantumUsed: 0,
-      attained: 0,
-      recomputed: 0,
-      cached: -1,
-      queuedUs: 0,
-      servedUs: 0,
-      switchedInAt: 0,
-      arrivedAt,
-      firstTokenAt: 0,
-      generatedSoFar: 0,
-    };
-    this.#bursts.set(burst.id, burst);
+    const burst = newBurst(++this.#order, spec, listener, nice, arrivedAt, now);
+    this.#bursts.add(burst);
+    burst.account = this.#policy.entered?.(burst, now);
+    this.#queue.add(burst, now);
     this.#changed();
     return burst;
   }
 
   /** Takes a burst out, whatever it is doing. Its listener hears nothing. */
   remove(burst: Burst, now: number): void {
-    if (!this.#bursts.delete(burst.id)) return;
-    this.#book(burst, now);
-    burst.state = "paused";
-    this.#decision = this.#decision.filter((other) => other !== burst);
+    if (!this.#bursts.delete(burst)) return;
+    this.#leave(burst, now);
+    this.#policy.over?.(burst, now);
+    this.#rekey(burst);
     this.#changed();
   }
 
   /** A burst whose reader is behind does not compete until it reads on. */
   pause(burst: Burst, now: number): void {
-    if (burst.state === "paused" || !this.#bursts.has(burst.id)) return;
-    this.#book(burst, now);
-    burst.state = "paused";
+    if (burst.state === "paused" || !this.#bursts.has(burst)) return;
+    this.#leave(burst, now);
     this.#changed();
   }
 
   resume(burst: Burst, now: number): void {
-    if (burst.state !== "paused") return;
-    burst.state = "ready";
-    burst.readySince = now;
+    if (burst.state !== "paused" || !this.#bursts.has(burst)) return;
+    this.#wait(burst, now);
     this.#changed();
   }
 
   renice(pid: bigint, nice: number): void {
-    for (const burst of this.#bursts.values()) if (burst.spec.pid === pid) burst.nice = nice;
+    for (const burst of this.#bursts.of(pid)) {
+      burst.nice = nice;
+      this.#queue.move(burst);
+    }
+    this.#changed();
+  }
+
+  /**
+   * Another policy decides from the next step on. Those that wait have waited as long as
+   * before; those that run keep their slots until it finds that they give way.
+   */
+  setPolicy(policy: Policy, now: number): void {
+    const waiting = this.#queue.all();
+    this.#policy = policy;
+    this.#queue = new RunQueue(policy);
+    for (const burst of this.#bursts.all()) {
+      burst.account = policy.entered?.(burst, now);
+      const given = Math.max(0, burst.entered - Math.max(0, burst.cached));
+      policy.served?.(burst, { given, generated: burst.attained });
+    }
+    for (const burst of waiting) this.#queue.add(burst, now);
     this.#changed();
   }
 
   /** Who holds the slots from now on, most urgent first. */
   step(now: number): readonly Burst[] {
-    const contended = this.#bursts.size > this.#decision.length;
-    const review = contended && now - this.#reviewedAt >= this.#options.reviewUs;
-    if (!this.#dirty && !review) return this.#decision;
+    if (!this.#dirty) return this.#running;
     this.#dirty = false;
-    this.#reviewedAt = now;
-    const candidates: Candidate[] = [];
-    for (const burst of this.#bursts.values()) {
-      if (burst.state !== "paused") candidates.push(this.#candidate(burst));
-    }
-    const chosen = this.#options.policy.choose({ now, slots: this.#options.slots, candidates });
-    this.#decision = this.#switch(chosen, now);
-    return this.#decision;
+    this.#decisions++;
+    const running = [...this.#running];
+    const fresh = this.#fill(now);
+    if (this.#queue.size > 0) this.#relieve(running, fresh, now);
+    this.#running = sortByUrgency([...running, ...fresh], this.#policy, 1);
+    if (this.#running.length > this.#slots)
+      throw new ContixError("EIO", "more bursts run than there are slots");
+    return this.#running;
   }
 
   /** Books one row of an outcome: returns the burst's end when it ended. */
   account(burst: Burst, row: RowOutcome, now: number): BurstEnd | undefined {
-    if (!this.#bursts.has(burst.id)) return undefined;
-    const { length } = row.sampled;
-    // Only what is new counts: a burst that rebuilds its context is not served by that.
-    burst.quantumUsed += length;
-    burst.attained += length;
-    burst.generatedSoFar += length;
-    if (length > 0 && burst.firstTokenAt === 0) burst.firstTokenAt = now;
-    // A step may bring several tokens, and so pass the end of a quantum.
-    if (burst.quantumUsed % this.#options.quantum < length) this.#dirty = true;
+    if (!this.#bursts.has(burst)) return undefined;
+    const generated = row.sampled.length;
+    if (generated > 0 && burst.firstTokenAt === 0) burst.firstTokenAt = now;
+    this.#serve(burst, { given: newlyGiven(burst, row.length), generated });
+    // While somebody waits, each step may be the one after which a slot changes hands.
+    if (this.#queue.size > 0) this.#dirty = true;
     if (row.finish === "") return undefined;
     return { kind: "finished", finish: row.finish, stop: row.stop };
   }
 
   /** The driver is gone: what ran waits for its return, in its old order. */
   interrupt(now: number): void {
-    for (const burst of this.#decision) {
-      this.#book(burst, now);
-      if (burst.state === "running") {
-        burst.state = "ready";
-        burst.readySince = now;
-      }
-    }
-    this.#decision = [];
+    const running = this.#running;
+    for (const burst of running) this.#leave(burst, now);
+    for (const burst of running) this.#wait(burst, now);
     this.#changed();
   }
 
-  #switch(chosen: readonly BurstId[], now: number): Burst[] {
-    const ids = new Set(chosen);
-    if (ids.size > this.#options.slots)
-      throw new ContixError("EIO", "a policy chose too many bursts");
-    for (const burst of this.#decision) {
-      if (ids.has(burst.id) || burst.state !== "running") continue;
-      this.#book(burst, now);
-      burst.state = "ready";
-      burst.readySince = now;
-      this.#switches++;
+  /** Free slots go to the first of those who wait. @returns who got one */
+  #fill(now: number): Burst[] {
+    const fresh: Burst[] = [];
+    while (this.#running.length + fresh.length < this.#slots) {
+      const next = this.#queue.first(now);
+      if (!next) break;
+      fresh.push(this.#grant(next, now));
     }
-    const decision: Burst[] = [];
-    for (const id of ids) {
-      const burst = this.#bursts.get(id);
-      if (!burst) continue;
-      if (burst.state === "ready") {
-        this.#book(burst, now);
-        burst.state = "running";
-        burst.switchedInAt = now;
-        burst.quantumUsed = 0;
-      }
-      decision.push(burst);
-    }
-    return decision;
+    return fresh;
   }
 
-  /** Adds the time since the last change of state to what it was spent on. */
-  #book(burst: Burst, now: number): void {
-    if (burst.state === "ready") burst.queuedUs += now - burst.readySince;
-    if (burst.state === "running") burst.servedUs += now - burst.switchedInAt;
+  /** Asks each of those that run whether it gives way: it leaves `running`, who takes its slot joins `fresh`. */
+  #relieve(running: Burst[], fresh: Burst[], now: number): void {
+    const asked = sortByUrgency([...running], this.#policy, -1);
+    const gone: Burst[] = [];
+    let next = this.#queue.first(now);
+    for (const burst of asked) {
+      if (!next) break;
+      if (this.#givesWay(burst, next, now)) {
+        this.#leave(burst, now);
+        this.#switches++;
+        gone.push(burst);
+        running.splice(running.indexOf(burst), 1);
+        fresh.push(this.#grant(next, now));
+      } else if (!this.#renew(burst)) continue;
+      next = this.#queue.first(now);
+    }
+    // Only now, so that nobody is chosen in the step in which he gave way.
+    for (const burst of gone) this.#wait(burst, now);
   }
 
-  #candidate(burst: Burst): Candidate {
-    const { id, state, nice, order, readySince, quantumUsed, attained } = burst;
-    const running = state === "running";
-    const { lostShare } = this.#options;
-    const share = running && lostShare ? lostShare(burst.spec.cid) : 1;
-    const cost = rebuildCost(burst.spec.genStart, burst.generatedSoFar) * share;
-    return { id, running, nice, order, readySince, quantumUsed, attained, rebuildCost: cost };
+  #givesWay(burst: Burst, next: Next, now: number): boolean {
+    const policy = this.#policy;
+    if (!policy.preemptive || !wantsSlotOf(burst, next, policy, now)) return false;
+    return isWorth(burst, this.#switchCost(burst));
+  }
+
+  #grant({ burst, owed }: Next, now: number): Burst {
+    this.#queue.passed(burst.rank);
+    this.#leave(burst, now, true);
+    burst.state = "running";
+    burst.switchedInAt = now;
+    burst.quantumUsed = 0;
+    burst.turnService = 0;
+    burst.turns = 0;
+    burst.owed = owed;
+    return burst;
+  }
+
+  /** It goes on. @returns whether with another turn */
+  #renew(burst: Burst): boolean {
+    const turns = turnsOf(burst, this.#policy);
+    if (turns === burst.turns) return false;
+    burst.turns = turns;
+    burst.owed = false;
+    this.#queue.passed(burst.rank);
+    return true;
+  }
+
+  #serve(burst: Burst, service: Service): void {
+    // Only what is new counts: a burst that rebuilds its context is not served by that.
+    burst.quantumUsed += service.generated;
+    burst.attained += service.generated;
+    burst.generatedSoFar += service.generated;
+    burst.turnService += costOf(service);
+    this.#policy.served?.(burst, service);
+    this.#rekey(burst);
+  }
+
+  /** Begins to wait. */
+  #wait(burst: Burst, now: number): void {
+    burst.state = "ready";
+    burst.readySince = now;
+    this.#queue.add(burst, now);
+  }
+
+  /** Stops what it is doing, and books the time that this took. */
+  #leave(burst: Burst, now: number, granted = false): void {
+    if (burst.state === "ready") {
+      const us = now - burst.readySince;
+      burst.queuedUs += us;
+      this.#queue.remove(burst);
+      this.#policy.left?.(burst, granted, us);
+    } else if (burst.state === "running") {
+      const us = now - burst.switchedInAt;
+      burst.servedUs += us;
+      this.#running = this.#running.filter((other) => other !== burst);
+      this.#policy.ran?.(burst, us);
+    }
+    burst.state = "paused";
+    this.#rekey(burst);
+  }
+
+  /** The policy has heard of the burst: those of its account may have moved. */
+  #rekey({ account }: Burst): void {
+    if (account) this.#queue.rekey(account);
   }
 
   #changed(): void {
