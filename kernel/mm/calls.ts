@@ -56,6 +56,7 @@ export async function append(kernel: Kernel, call: Call): Promise<void> {
   const before = edit ? edit.from + edit.tokens.length : context.tokens.length;
   const length = before + tokens.length;
   kernel.quotas.check(call.process, growth(context, length));
+  kernel.rates.spend(call.process, tokens.length);
   kernel.accounts.of(call.process.pid).tokensIn += tokens.length;
   const value = { appended: tokens.length, length, edit: toCtxEdit(edit) };
   const given = { type: "ctx.given" as const, cid: context.cid, ...fitted.input };

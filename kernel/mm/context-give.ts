@@ -1,8 +1,6 @@
 /** ctx.give and ctx.open: contexts change hands, within their principal. */
 import { ContixError } from "../../proto/errno.js";
-import { argumentsOf } from "../args.js";
 import type { Call } from "../call.js";
-import { useContextById, useProcess } from "../cap/handles.js";
 import { showId } from "../ids.js";
 import type { Context, Process } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
@@ -12,17 +10,15 @@ import { pagesOf } from "./quota.js";
 export function give(kernel: Kernel, call: Call): void {
   const context = theContext(call);
   const { cid } = context;
-  const { pid } = argumentsOf(call, "ctxGive");
+  const to = call.target;
   using _ = kernel.life.lock(context);
-  if (pid === 0n) {
+  if (!to) {
     const kept = { type: "ctx.moved" as const, cid, owner: 0n, handle: 0 };
     call.done({ $case: "ctxGive", value: { handle: 0 } }, [kept]);
     return;
   }
-  const { state } = kernel.journal;
-  const to = useProcess(state, call.process, pid, showId(pid));
   if (to.principal !== context.principal) {
-    const message = `process ${showId(pid)} is ${to.principal}'s, the context ${context.principal}'s`;
+    const message = `process ${showId(to.pid)} is ${to.principal}'s, the context ${context.principal}'s`;
     throw new ContixError("EPERM", message, { argument: "pid" });
   }
   if (to.pid !== context.owner) checkRoom(kernel, to, context);
@@ -32,10 +28,9 @@ export function give(kernel: Kernel, call: Call): void {
 }
 
 export function open(kernel: Kernel, call: Call): void {
-  const { cid } = argumentsOf(call, "ctxOpen");
   const { process } = call;
-  const context = useContextById(kernel.journal.state, process, cid);
-  const { owner, model } = context;
+  const context = theContext(call);
+  const { cid, owner, model } = context;
   const window = kernel.engines.of(context).ready.slotTokens;
   if (owner === process.pid) {
     call.done({ $case: "ctxOpen", value: { handle: context.handle, cid, window, model } });

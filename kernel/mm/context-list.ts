@@ -2,6 +2,8 @@
 import type { CtxSegment, CtxStatResult } from "../../proto/gen/contix/v1/calls.js";
 import { argumentsOf } from "../args.js";
 import type { Call } from "../call.js";
+import { askerOf } from "../cap/calls.js";
+import { sees } from "../cap/check.js";
 import type { Context, Process } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
 import { theContext } from "./calls.js";
@@ -16,17 +18,17 @@ export function stat(kernel: Kernel, call: Call): void {
   call.done({ $case: "ctxStat", value });
 }
 
-/** The caller's; with `all` those of its principal, or for an admin all. Those of one call only are none. */
+/** The caller's; with `all` those that its namespaces show it. Those of one call only are none. */
 export function list(kernel: Kernel, call: Call): void {
   const { all } = argumentsOf(call, "ctxList");
-  const { pid, principal } = call.process;
+  const { pid } = call.process;
+  const asker = askerOf(kernel, call);
   const contexts: CtxStatResult[] = [];
   for (const context of kernel.journal.state.contexts.values()) {
     if (context.owner !== 0n && context.handle === 0) continue;
-    const visible = all
-      ? principal === "admin" || context.principal === principal
-      : context.owner === pid;
-    if (visible) contexts.push(describe(kernel, call.process, context));
+    const own = context.owner === pid;
+    if (own || (all && sees(asker, context.principal)))
+      contexts.push(describe(kernel, call.process, context));
   }
   call.done({ $case: "ctxList", value: { contexts } });
 }

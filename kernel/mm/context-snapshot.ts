@@ -58,6 +58,7 @@ export async function restore(kernel: Kernel, call: Call): Promise<void> {
   checkEngine(engine, saved, args.rebase);
   checkWindow(engine, saved.tokens.length);
   kernel.quotas.check(call.process, { contexts: 1, tokens: saved.tokens.length });
+  kernel.rates.spend(call.process, saved.tokens.length);
   const segments = segmentsOf(saved);
   checkFiled(kernel.config.limits.filedTokens, 0, segments?.filed ?? []);
   const cid = nextCid(kernel);

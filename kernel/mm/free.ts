@@ -2,6 +2,8 @@
 import type { Holder, ModelMemory, Tier } from "../../proto/gen/contix/v1/calls.js";
 import { argumentsOf } from "../args.js";
 import type { Call } from "../call.js";
+import { askerOf } from "../cap/calls.js";
+import { sees } from "../cap/check.js";
 import type { Engine } from "../engines/engine.js";
 import type { Context } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
@@ -15,7 +17,7 @@ export function free(kernel: Kernel, call: Call): void {
   const { engines } = kernel;
   const value = {
     models: engines.running.map((engine) => memoryOf(kernel, engine)),
-    holders: holders(kernel, call.process.principal).slice(0, top === 0 ? TOP : top),
+    holders: holders(kernel, call).slice(0, top === 0 ? TOP : top),
     memoryBudget: BigInt(engines.memoryBudget),
     memoryUsed: BigInt(engines.memoryUsed),
   };
@@ -71,12 +73,13 @@ function poolTiers({ placer }: Engine): Tier[] {
   return [tier("memory", frames), tier("swap", blocks)].filter(({ places }) => places > 0);
 }
 
-/** Who holds contexts, those with most tokens first: of the caller's principal, for an admin of all. */
-function holders(kernel: Kernel, principal: string): Holder[] {
+/** Who holds contexts, those with most tokens first: those that the caller's namespaces show it. */
+function holders(kernel: Kernel, call: Call): Holder[] {
   const { state } = kernel.journal;
+  const asker = askerOf(kernel, call);
   const byOwner = new Map<string, Holder>();
   for (const context of state.contexts.values()) {
-    if (principal !== "admin" && context.principal !== principal) continue;
+    if (!sees(asker, context.principal)) continue;
     const { owner } = context;
     // What is kept is its principal's.
     const key = owner === 0n ? context.principal : String(owner);

@@ -11,12 +11,16 @@ const DECODE_US = 10_000;
 const DEPTH_SHARE = 0.01;
 /** From the swap file, with its checksum: bytes in a microsecond. */
 const READ_BYTES = 1000;
+/** From RAM into a slot, or back. */
+const COPY_BYTES = 5000;
 
 export class PageCosts {
   readonly #readUs: number;
+  readonly #copyUs: number;
 
   constructor(pageBytes: number) {
     this.#readUs = pageBytes / READ_BYTES;
+    this.#copyUs = pageBytes / COPY_BYTES;
   }
 
   rebuildUs = ({ tokens, ways, depth }: Page): number => {
@@ -26,6 +30,9 @@ export class PageCosts {
   };
 
   readUs = (): number => this.#readUs;
+  copyUs = (): number => this.#copyUs;
+  /** So many tokens are generated in that time. */
+  inTokens = (us: number): number => us / DECODE_US;
 }
 
 function ones(ways: number): number {

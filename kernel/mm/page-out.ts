@@ -17,6 +17,7 @@ import type { Slot, SlotTable } from "./slots.js";
 export class PageOut {
   /** Slots with full pages that were not saved yet. */
   readonly #full = new Set<Slot>();
+  #many = false;
   /** Contexts that were forked from one in a slot: its last few tokens are theirs too. */
   readonly #forks: { from: bigint; to: bigint }[] = [];
 
@@ -31,9 +32,17 @@ export class PageOut {
     return this.#full.size > 0;
   }
 
+  /** Whether several pages of one slot wait: a prefill's, which a short answer may not outlast. */
+  get many(): boolean {
+    return this.#many;
+  }
+
   /** A slot has more tokens than before. */
   grew(slot: Slot): void {
-    if (this.pool.on && slot.resident >= (slot.kept + 1) * PAGE_TOKENS) this.#full.add(slot);
+    if (!this.pool.on) return;
+    const full = Math.floor(slot.resident / PAGE_TOKENS) - slot.kept;
+    if (full >= 1) this.#full.add(slot);
+    if (full >= 2) this.#many = true;
   }
 
   forked(from: bigint, to: bigint): void {
@@ -52,6 +61,7 @@ export class PageOut {
     const saves: PageSave[] = [];
     for (const slot of this.#full) this.#savePages(slot, now, saves);
     this.#full.clear();
+    this.#many = false;
     for (const { from, to } of this.#forks.splice(0)) this.#saveForkTail(from, to, now, saves);
     return saves;
   }
@@ -72,6 +82,7 @@ export class PageOut {
 
   clear(): void {
     this.#full.clear();
+    this.#many = false;
     this.#forks.length = 0;
   }
 

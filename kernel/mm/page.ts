@@ -14,6 +14,18 @@
 
 export const PAGE_TOKENS = 16;
 
+/** For whom a page was made. */
+export interface Payer {
+  readonly principal: string;
+  /** 0n: no process. */
+  readonly process: bigint;
+}
+
+/** Which process's pages it counts among; those of no process are their principal's own. */
+export function processOf({ principal, process }: Payer): bigint | string {
+  return process === 0n ? principal : process;
+}
+
 export interface Page {
   /** 32 bytes, in base64. */
   readonly name: string;
@@ -39,6 +51,10 @@ export interface Page {
   pins: number;
   /** Microseconds of the kernel's clock. */
   lastUsed: number;
+  readonly payer: Payer;
+  /** What the eviction policies of the two tiers know of it; nobody else looks (eviction/tree.ts). */
+  frameNode: unknown;
+  blockNode: unknown;
 }
 
 /** Whether its KV is anywhere outside the slots. */

@@ -14,11 +14,13 @@ import type { Burst } from "../sched/burst.js";
 import { ChunkPace } from "./chunk-pace.js";
 import type { Wait } from "./eviction/policy.js";
 import { Expected } from "./expected.js";
+import { PageCosts } from "./page-costs.js";
 import { PageOut } from "./page-out.js";
 import { Paging } from "./paging.js";
 import { PagePool } from "./pool.js";
 import { type Draft, Seating } from "./seating.js";
 import { SlotTable } from "./slots.js";
+import { switchCost } from "./switch-cost.js";
 import { type Bound, type Work, workOf } from "./work.js";
 
 /** A plan is renewed this many steps before it runs out, so that the driver never waits. */
@@ -34,6 +36,8 @@ export interface Placement {
   readonly chunkTokens: number;
   /** What a row should wait for its next token at most while others prefill, microseconds. */
   readonly interTokenUs?: number;
+  /** How long the driver may gather steps before it tells of them, microseconds; default: never. */
+  readonly gatherUs?: () => number;
   /** What is kept outside the slots; without it nothing is. */
   readonly pool?: PagePool;
 }
@@ -44,10 +48,12 @@ export class Placer {
   /** Learns from the steps how long a chunk may be. */
   readonly pace: ChunkPace;
   readonly #state: ReadonlyState;
+  readonly #costs: PageCosts;
   readonly #out: PageOut;
   readonly #expected = new Expected();
   readonly #paging: Paging;
   readonly #seating: Seating;
+  readonly #gatherUs: () => number;
   #replanAt: Work["replanAt"] = new Map();
   #moreChunks = false;
   #plans = 0n;
@@ -57,10 +63,12 @@ export class Placer {
 
   constructor(state: ReadonlyState, placement: Placement) {
     const { slotCount, chunkTokens, interTokenUs = INTER_TOKEN_US } = placement;
+    this.#gatherUs = placement.gatherUs ?? (() => 0);
     this.#state = state;
     this.pace = new ChunkPace(chunkTokens, interTokenUs);
     this.table = new SlotTable(slotCount);
     this.pool = placement.pool ?? PagePool.none();
+    this.#costs = new PageCosts(this.pool.pageBytes);
     this.#out = new PageOut(state, this.table, this.pool);
     this.#paging = new Paging(this.table);
     const { table, pool } = this;
@@ -75,7 +83,10 @@ export class Placer {
 
   /** The plan in which exactly `bursts` run, most urgent first; at most one a slot. */
   place(bursts: readonly Burst[], now: number): Plan {
-    if (this.#plan && !this.#stale && this.#seating.serves(bursts)) return this.#plan;
+    const gatherUs = this.#gatherUs();
+    // A plan that is told of more often than it need be is no reason for another.
+    const keeps = this.#plan && !this.#stale && this.#plan.gatherUs <= gatherUs;
+    if (this.#plan && keeps && this.#seating.serves(bursts)) return this.#plan;
     this.#seating.leave(bursts);
     const draft: Draft = { now, saves: this.#out.saves(now), copies: [], binds: [], reads: [] };
     this.#seating.seat(bursts, draft);
@@ -84,10 +95,12 @@ export class Placer {
     const { steps, rows, chunks, replanAt, more } = workOf(this.#running(bursts), this.pace);
     this.#replanAt = replanAt;
     this.#moreChunks = more;
-    this.#plan = { id: ++this.#plans, steps, copies, binds, rows, chunks, saves, writes, reads };
+    const pages = { copies, binds, saves, writes, reads };
+    const plan = { id: ++this.#plans, steps, rows, chunks, gatherUs, ...pages };
+    this.#plan = plan;
     this.#stepsDone = 0;
     this.#stale = false;
-    return this.#plan;
+    return plan;
   }
 
   /** The burst of a binding that an outcome names; undefined when it no longer holds. */
@@ -127,6 +140,8 @@ export class Placer {
     if (last || this.#stepsDone >= this.#plan.steps - RENEW_STEPS) this.#stale = true;
     if (this.#moreChunks && this.#stepsDone >= this.#plan.chunks.length - 1) this.#stale = true;
     if (this.#out.waiting && this.#stepsDone >= SAVE_STEPS) this.#stale = true;
+    // While a prefill goes on its pages would be saved a chunk at a time.
+    if (this.#out.many && this.#stepsDone >= this.#plan.chunks.length) this.#stale = true;
   }
 
   /** Notes that a read or a write of the swap file is over. */
@@ -185,11 +200,11 @@ export class Placer {
     this.#stale = true;
   }
 
-  /** The part of a context's full pages that is kept nowhere: what a switch would throw away. */
-  lostShare(cid: bigint): number {
-    if (!this.pool.on) return 1;
-    const { pages, frames, blocks } = this.pool.residency(cid);
-    return pages === 0 ? 0 : 1 - (frames + blocks) / pages;
+  /** What it costs to take a running burst's slot and to give it one again, in tokens generated. */
+  switchCost({ spec, generatedSoFar: generated }: Burst): number {
+    const { pool } = this;
+    const kept = pool.residency(spec.cid);
+    return switchCost({ given: spec.genStart, generated }, kept, pool.frames.free, this.#costs);
   }
 
   /** The driver has this room for pages: if it is another than before, none is kept any more. */

@@ -13,7 +13,12 @@ export function checkPool(tables: Tables, store: Store, pinned: ReadonlySet<Pool
   for (const page of all) {
     checkPage(page, store, held.get(page) ?? 0);
     must(page.pins === (pinned.has(page) ? 1 : 0), page, `has ${page.pins} pins`);
-    must(!page.placed || tables.indexed(page), page, "is kept and not in the index");
+    must(!page.placed || page.indexed, page, "is kept and not in the index");
+    must(
+      page.indexed === (tables.index.get(page.name) === page),
+      page,
+      "is not what its name finds",
+    );
   }
   for (const [name, page] of tables.index) {
     must(page.name === name, page, "is in the index by another name");
@@ -49,10 +54,11 @@ function heldPages(tables: Tables): Map<PoolPage, number> {
 
 function checkPage(page: PoolPage, { frames, blocks }: Store, refs: number): void {
   must(page.refs === refs, page, `is held by ${page.refs}, and in ${refs} tables`);
-  must(page.frame < 0 === !frames.pages.has(page), page, "is not where its frame is");
-  must(page.block < 0 === !blocks.pages.has(page), page, "is not where its block is");
+  must(page.frame < 0 || frames.at(page.frame) === page, page, "is not where its frame is");
+  must(page.block < 0 || blocks.at(page.block) === page, page, "is not where its block is");
   must(!page.writing || page.block >= 0, page, "is written to no block");
-  const kids = [...page.kids];
+  const { kids } = page;
+  must(page.children === kids.length, page, "counts children");
   must(
     kids.every((kid) => kid.placed && kid.parent === page),
     page,
@@ -62,15 +68,17 @@ function checkPage(page: PoolPage, { frames, blocks }: Store, refs: number): voi
   must(page.blockKids === kids.filter(({ block }) => block >= 0).length, page, "counts blocks");
   const { parent } = page;
   if (!parent || !page.placed) return;
-  must(parent.kids.has(page), page, "is unknown to its parent");
+  must(parent.kids.includes(page), page, "is unknown to its parent");
   must(parent.placed, page, "is kept, and its parent is not");
   must(page.block < 0 || parent.block >= 0, page, "has a block, and its parent has none");
 }
 
 function checkTier(name: string, tier: Tier, of: (page: PoolPage) => number, lent: number): void {
-  const places = new Set([...tier.pages].map(of));
-  if (places.size !== tier.pages.size) throw new Error(`a ${name} has two pages`);
-  if (tier.free + tier.pages.size + lent !== tier.count) throw new Error(`a ${name} has leaked`);
+  const { pages } = tier;
+  for (const page of pages) must(tier.at(of(page)) === page, page, `has lost its ${name}`);
+  const places = new Set(pages.map(of));
+  if (places.size !== pages.length) throw new Error(`a ${name} has two pages`);
+  if (tier.free + pages.length + lent !== tier.count) throw new Error(`a ${name} has leaked`);
   for (const place of places) {
     if (tier.isFree(place)) throw new Error(`${name} ${place} is free and has a page`);
   }

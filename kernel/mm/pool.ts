@@ -29,10 +29,10 @@ import type { Context } from "../journal/journal.js";
 import { evictionPolicy } from "./eviction/policies.js";
 import type { EvictionPorts, Wait } from "./eviction/policy.js";
 import { nameBytes, type PagedHistory, pageName, saltOf } from "./names.js";
-import { isKept, PAGE_TOKENS, type Page } from "./page.js";
+import { isKept, PAGE_TOKENS, type Page, type Payer } from "./page.js";
 import { checkPool } from "./pool-check.js";
 import { emptyCounters, type PoolCounters } from "./pool-counters.js";
-import type { Payer, PoolPage } from "./pool-page.js";
+import type { PoolPage } from "./pool-page.js";
 import { type Residency, residencyOf } from "./residency.js";
 import { Store, type StoreOptions } from "./store.js";
 import { type NameOf, Tables } from "./tables.js";
@@ -55,7 +55,7 @@ export class PagePool {
   readonly #tables: Tables;
   readonly #store: Store;
   /** Saved or loaded by the plan that is being made. */
-  readonly #pinned = new Set<PoolPage>();
+  #pinned: PoolPage[] = [];
   readonly #writes: WriteThrough;
 
   constructor({ engineDigest, frames, blocks, nameOf = pageName, ...options }: PoolOptions) {
@@ -77,10 +77,10 @@ export class PagePool {
   get on(): boolean {
     return this.#store.frames.count > 0;
   }
-  get frames(): Pick<Tier, "count" | "free" | "evicted" | "heldBy"> {
+  get frames(): Pick<Tier, "count" | "free" | "evicted" | "heldBy" | "heldByProcess"> {
     return this.#store.frames;
   }
-  get blocks(): Pick<Tier, "count" | "free" | "evicted" | "heldBy"> {
+  get blocks(): Pick<Tier, "count" | "free" | "evicted" | "heldBy" | "heldByProcess"> {
     return this.#store.blocks;
   }
   /** Frames that wait to be written, when there is room for more writes. */
@@ -138,6 +138,14 @@ export class PagePool {
     this.#store.blocks.policy.closed(cid, now);
   }
 
+  /** Whoever shared under `salt` is gone: no page of theirs is kept or found any more. */
+  erase(salt: string): void {
+    for (const page of this.#tables.rootsOf(salt)) {
+      this.#store.drop(page);
+      this.#tables.forgetIfDead(page);
+    }
+  }
+
   /** Its tail is in a slot again, or out of date. */
   releaseTail(cid: bigint): void {
     const table = this.#tables.byContext.get(cid);
@@ -171,7 +179,7 @@ export class PagePool {
    */
   save(page: Page, cid: bigint, slot: number, now: number): PageSave | undefined {
     const mine = page as PoolPage;
-    if (mine.frame >= 0 || !this.#tables.indexed(mine)) return undefined;
+    if (mine.frame >= 0 || !mine.indexed) return undefined;
     if (mine.parent && !mine.parent.placed) return undefined;
     const frame = this.#store.enterFrame(mine, cid, now);
     if (frame < 0) {
@@ -179,9 +187,9 @@ export class PagePool {
       return undefined;
     }
     this.#pin(mine);
-    const count = mine.tokens.length;
+    const count = mine.full ? PAGE_TOKENS : mine.tokens.length;
     this.counters.saved += count * this.#tokenBytes;
-    if (count === PAGE_TOKENS && mine.block < 0 && this.blocks.count > 0) {
+    if (mine.full && mine.block < 0 && this.blocks.count > 0) {
       this.#store.unwritten.set(mine, cid);
     }
     return { slot, start: mine.depth * PAGE_TOKENS, count, frame };
@@ -229,8 +237,7 @@ export class PagePool {
 
   /** Ends the making of a plan: what it is to write, and nothing is pinned any more. */
   seal(now: number): PageWrite[] {
-    for (const page of this.#pinned) page.pins--;
-    this.#pinned.clear();
+    this.#unpin();
     return this.#writes.next(now);
   }
 
@@ -252,8 +259,7 @@ export class PagePool {
 
   /** The driver is gone, and with it every frame and whatever was under way. Blocks that were written stay. */
   lost(): void {
-    for (const page of this.#pinned) page.pins--;
-    this.#pinned.clear();
+    this.#unpin();
     this.#writes.reset();
     this.#store.lost();
   }
@@ -266,7 +272,7 @@ export class PagePool {
 
   /** Throws when the books do not add up. For tests and the simulator: it looks at every page. */
   invariants(): void {
-    checkPool(this.#tables, this.#store, this.#pinned);
+    checkPool(this.#tables, this.#store, new Set(this.#pinned));
   }
 
   /** The contexts that hold most pages, the largest first. */
@@ -283,10 +289,19 @@ export class PagePool {
     return this.pageBytes / PAGE_TOKENS;
   }
 
+  #unpin(): void {
+    for (const page of this.#pinned) {
+      page.planned = false;
+      page.pins--;
+    }
+    this.#pinned = [];
+  }
+
   #pin(page: PoolPage): void {
-    if (this.#pinned.has(page)) return;
-    this.#pinned.add(page);
+    if (page.planned) return;
+    page.planned = true;
     page.pins++;
+    this.#pinned.push(page);
   }
 }
 

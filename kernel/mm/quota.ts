@@ -5,13 +5,15 @@
  * half-way: how much it writes would depend on its neighbours.
  */
 import { ContixError } from "../../proto/errno.js";
+import { principalLimit } from "../cap/rates/quota.js";
 import type { Config } from "../config.js";
+import { showId } from "../ids.js";
 import type { Context, Journal, Process } from "../journal/journal.js";
 import type { Holdings } from "../journal/state.js";
 import { PAGE_TOKENS } from "./page.js";
 
 type Limits = Config["limits"];
-type Owner = Pick<Process, "pid" | "principal" | "holds">;
+type Owner = Pick<Process, "pid" | "principal" | "holds" | "budgets">;
 
 /** What an act would add. */
 type Demand = Partial<Holdings>;
@@ -49,15 +51,31 @@ export class Quotas {
   check(owner: Owner, demand: Demand): void {
     this.checkProcess(owner, demand);
     const { principal } = owner;
-    const held = this.#journal.state.principals.get(principal);
+    const held = this.#journal.state.holdings.get(principal);
     const ahead = this.#ahead(({ context }) => context.principal === principal);
-    this.#compare(1, `the principal ${principal}`, held, ahead, demand);
+    this.#compare(`the principal ${principal}`, held, ahead, demand, principal);
   }
 
   /** The same of the process alone: for what its principal has already. */
-  checkProcess({ pid, holds }: Owner, demand: Demand): void {
+  checkProcess({ pid, holds, budgets }: Owner, demand: Demand): void {
     const ahead = this.#ahead((reservation) => reservation.pid === pid);
-    this.#compare(0, "this process", holds, ahead, demand);
+    this.#compare("this process", holds, ahead, demand);
+    for (const budget of budgets) this.#checkBudget(budget, demand);
+  }
+
+  /** What the process, or one that it came from, was given for all that it spawns. */
+  #checkBudget(budget: Process["budgets"][number], demand: Demand): void {
+    const { processes } = this.#journal.state;
+    const ahead = this.#ahead(({ pid }) => processes.get(pid)?.budgets.includes(budget) === true);
+    for (const what of ["contexts", "tokens", "pinnedPages"] as const) {
+      const quota = what === "tokens" ? "contextTokens" : what;
+      const limit = budget.quota[quota];
+      const more = demand[what] ?? 0;
+      if (limit === undefined || more <= 0) continue;
+      const used = budget.holds[what] + (ahead[what] ?? 0);
+      const who = `${showId(budget.of)} and what it spawned`;
+      checkQuota({ quota, limit, used, more, who, fix: FIX[what] });
+    }
   }
 
   /** Checks that a context of `owner` may grow to `until` tokens, and holds the room for it. EDQUOT. */
@@ -66,6 +84,11 @@ export class Quotas {
     const reservation = { context, pid: owner.pid, until };
     this.#reserved.add(reservation);
     return { [Symbol.dispose]: () => void this.#reserved.delete(reservation) };
+  }
+
+  #own(principal: string, what: keyof Holdings): number {
+    const name = what === "tokens" ? "contextTokens" : what;
+    return principalLimit(this.#journal.state, this.#limits, principal, name);
   }
 
   /** What generations under way may still add. */
@@ -81,18 +104,19 @@ export class Quotas {
   }
 
   #compare(
-    level: 0 | 1,
     who: string,
     held: Readonly<Holdings> | undefined,
     ahead: Demand,
     demand: Demand,
+    principal?: string,
   ): void {
     for (const what of ["contexts", "tokens", "pinnedPages"] as const) {
       const more = demand[what] ?? 0;
       if (more <= 0) continue;
-      const quota = NAMES[what][level];
+      const quota = NAMES[what][principal === undefined ? 0 : 1];
       const used = (held?.[what] ?? 0) + (ahead[what] ?? 0);
-      checkQuota({ quota, limit: this.#limits[quota], used, more, who, fix: FIX[what] });
+      const limit = principal === undefined ? this.#limits[quota] : this.#own(principal, what);
+      checkQuota({ quota, limit, used, more, who, fix: FIX[what] });
     }
   }
 }

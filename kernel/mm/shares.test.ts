@@ -1,8 +1,8 @@
 /** Shares of the tiers: two principals, and two processes of one. */
 import { expect, it } from "vitest";
-import { evictionPolicy } from "./eviction/policies.js";
+import { type EvictionName, evictionPolicy } from "./eviction/policies.js";
+import type { Page, Payer } from "./page.js";
 import { PagePool } from "./pool.js";
-import type { Payer } from "./pool-page.js";
 import type { Portions } from "./tier.js";
 
 const ANN: Payer = { principal: "ann", process: 1n };
@@ -15,11 +15,15 @@ class Bench {
   readonly pool: PagePool;
   #now = 0;
 
-  constructor(frames: Portions, blocks: Portions = { principal: 1, process: 1 }) {
+  constructor(
+    frames: Portions,
+    blocks: Portions = { principal: 1, process: 1 },
+    policy: EvictionName = "lru",
+  ) {
     this.pool = new PagePool({
       ...{ engineDigest: "e", frames: 10, blocks: 20, pageBytes: 160 },
-      eviction: (ports) => evictionPolicy("lru", ports),
-      costs: { rebuildUs: () => 10, readUs: () => 1 },
+      eviction: (ports) => evictionPolicy(policy, ports),
+      costs: { rebuildUs, readUs: (page) => rebuildUs(page) / 10 },
       portions: { frames, blocks },
     });
   }
@@ -49,6 +53,12 @@ class Bench {
   inMemory(cid: bigint): number {
     return this.pool.residency(cid).frames;
   }
+}
+
+/** All of context 1 is dear. */
+function rebuildUs({ parent, tokens }: Page): number {
+  if (parent) return rebuildUs(parent);
+  return tokens[0] === 1 ? 1000 : 10;
 }
 
 const HALF = { principal: 0.5, process: 1 };
@@ -106,4 +116,12 @@ it("pages of a principal that is gone from RAM are counted no more", () => {
   bench.keep(2n, BOB);
   bench.pool.lost();
   expect(bench.held()).toEqual([0, 0, 0, 0]);
+});
+
+it.each(["cost", "agent"] as const)("of his pages the one goes that %s ranks least", (policy) => {
+  const bench = new Bench(HALF, undefined, policy);
+  for (const cid of [1n, 2n]) bench.keep(cid, ANN, true);
+  for (const cid of [3n, 4n]) bench.keep(cid, BOB, true);
+  // The oldest are Ann's dear ones: by use they would go.
+  expect([1n, 2n].map((cid) => bench.inMemory(cid))).toEqual([4, 1]);
 });

@@ -3,71 +3,87 @@
  *
  * Pages are a cache, so having many is no offence, and nobody is refused for it: whoever
  * is alone may fill the tier. A share says who gives way when there is no room: he who is
- * over it by most, with the page of his that was used longest ago and has none behind it.
- * What can not be taken away again, pinned pages, has quotas of its own (quota.ts), which
- * refuse.
+ * over it by most, with the page of his that the tier's policy ranks least. What can not
+ * be taken away again, pinned pages, has quotas of its own (quota.ts), which refuse.
  *
  * A page counts for whom it was made, however many others use it: sharing costs nobody.
- * Every operation is O(1), but that `victim` looks at each who is over his share; of
- * shares of a tenth that can be nine.
+ * Every operation is O(1), but that `over` looks at each who is over his share; of shares
+ * of a tenth that can be nine.
  */
-import { Lru } from "./eviction/lru.js";
-import type { EvictionPorts } from "./eviction/policy.js";
-import type { PoolPage } from "./pool-page.js";
+import type { Whose } from "./eviction/policy.js";
+import { type Payer, processOf } from "./page.js";
 
 interface Holder {
-  /** Of those who may be over their share. */
-  readonly order: Lru | undefined;
+  readonly whose: Whose;
   pages: number;
+}
+
+interface Known {
+  readonly payer: Payer;
+  readonly holder: Holder;
 }
 
 export class Shares<Who> {
   /** Places that one may have before he gives way; Infinity: all. */
   readonly #limit: number;
-  readonly #who: (page: PoolPage) => Who;
-  readonly #ports: EvictionPorts;
+  readonly #who: (payer: Payer) => Who;
+  readonly #whose: (payer: Payer) => Whose;
   readonly #holders = new Map<Who, Holder>();
   readonly #over = new Set<Holder>();
+  /** A history's pages come one after the other, and another's go so meanwhile. */
+  #comes: Known | undefined;
+  #goes: Known | undefined;
 
-  constructor(limit: number, who: (page: PoolPage) => Who, ports: EvictionPorts) {
+  private constructor(limit: number, who: (payer: Payer) => Who, whose: (payer: Payer) => Whose) {
     this.#limit = limit;
     this.#who = who;
-    this.#ports = ports;
+    this.#whose = whose;
   }
 
-  added(page: PoolPage, cid: bigint, now: number): void {
-    const who = this.#who(page);
-    const holder = this.#holders.get(who) ?? this.#newcomer(who);
+  static ofPrincipals(limit: number): Shares<string> {
+    return new Shares(
+      limit,
+      ({ principal }) => principal,
+      ({ principal }) => ({ principal }),
+    );
+  }
+
+  static ofProcesses(limit: number): Shares<bigint | string> {
+    return new Shares<bigint | string>(limit, processOf, ({ principal, process }) => ({
+      principal,
+      process,
+    }));
+  }
+
+  added(payer: Payer): void {
+    if (this.#comes?.payer !== payer) this.#comes = { payer, holder: this.#holder(payer) };
+    const { holder } = this.#comes;
     holder.pages++;
     if (holder.pages > this.#limit) this.#over.add(holder);
-    holder.order?.added(page, cid, now);
   }
 
-  used(page: PoolPage, cid: bigint, now: number): void {
-    this.#holders.get(this.#who(page))?.order?.used(page, cid, now);
-  }
-
-  removed(page: PoolPage): void {
-    const who = this.#who(page);
-    const holder = this.#holders.get(who);
-    if (!holder) return;
-    holder.order?.removed(page);
+  removed(payer: Payer): void {
+    if (this.#goes?.payer !== payer) this.#goes = { payer, holder: this.#holder(payer) };
+    const { holder } = this.#goes;
     holder.pages--;
     if (holder.pages <= this.#limit) this.#over.delete(holder);
-    if (holder.pages === 0) this.#holders.delete(who);
+    if (holder.pages > 0) return;
+    this.#holders.delete(this.#who(payer));
+    this.#comes = undefined;
+    this.#goes = undefined;
   }
 
   /**
-   * The page that goes because its holder has more than his share, or would have with
-   * `entering`; undefined: nobody has, or he can spare none. Who has all there is gives
-   * way to nobody: the policy chooses.
+   * Who has more than his share, or would have with a page for `entering`; undefined:
+   * nobody. Who has all there is gives way to nobody: the policy chooses.
    */
-  victim(entering: PoolPage, now: number): PoolPage | undefined {
+  over(entering: Payer): Whose | undefined {
     if (this.#holders.size <= 1) return undefined;
-    const own = this.#holders.get(this.#who(entering));
+    const known = this.#comes?.payer === entering ? this.#comes.holder : undefined;
+    const own = known ?? this.#holders.get(this.#who(entering));
     let most = own && own.pages + 1 > this.#limit ? own : undefined;
     for (const holder of this.#over) if (!most || holder.pages > most.pages) most = holder;
-    return most?.order?.victim(now) as PoolPage | undefined;
+    return most?.whose;
   }
 
   /** Pages of one. */
@@ -75,10 +91,13 @@ export class Shares<Who> {
     return this.#holders.get(who)?.pages ?? 0;
   }
 
-  #newcomer(who: Who): Holder {
-    const order = this.#limit === Number.POSITIVE_INFINITY ? undefined : new Lru(this.#ports);
-    const holder = { order, pages: 0 };
-    this.#holders.set(who, holder);
+  #holder(payer: Payer): Holder {
+    const who = this.#who(payer);
+    let holder = this.#holders.get(who);
+    if (!holder) {
+      holder = { whose: this.#whose(payer), pages: 0 };
+      this.#holders.set(who, holder);
+    }
     return holder;
   }
 }

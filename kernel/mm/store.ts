@@ -50,30 +50,30 @@ export class Store {
 
   /** A frame for a page, in which it is from now on; -1: none can be had. */
   enterFrame(page: PoolPage, cid: bigint, now: number): number {
-    const frame = sheltered(page.parent, () =>
-      this.frames.take(page, (page.parent?.frame ?? -2) + 1, now),
-    );
+    shelter(page.parent, 1);
+    const frame = this.frames.take(page, (page.parent?.frame ?? -2) + 1, now);
+    shelter(page.parent, -1);
     if (frame < 0) return frame;
     page.frame = frame;
     if (page.parent) {
       page.parent.frameKids++;
-      page.parent.kids.add(page);
+      page.parent.adopt(page);
     }
-    this.frames.entered(page, cid, now);
+    this.frames.entered(page, frame, cid, now);
     return frame;
   }
 
   /** A block for a page, to which it is being written from now on; -1: none can be had. */
   enterBlock(page: PoolPage, cid: bigint, now: number): number {
-    const block = sheltered(page, () =>
-      this.blocks.take(page, (page.parent?.block ?? -2) + 1, now),
-    );
+    shelter(page, 1);
+    const block = this.blocks.take(page, (page.parent?.block ?? -2) + 1, now);
+    shelter(page, -1);
     if (block < 0) return block;
     page.block = block;
     page.writing = true;
     if (page.parent) page.parent.blockKids++;
     this.begin(page);
-    this.blocks.entered(page, cid, now);
+    this.blocks.entered(page, block, cid, now);
     return block;
   }
 
@@ -93,7 +93,7 @@ export class Store {
   }
 
   leaveFrame(page: PoolPage): void {
-    this.frames.left(page);
+    this.frames.left(page, page.frame);
     this.frames.release(page.frame);
     this.unwritten.delete(page);
     page.frame = -1;
@@ -103,7 +103,7 @@ export class Store {
 
   /** Its block is given up; the place is free once nothing moves there any more. */
   leaveBlock(page: PoolPage): void {
-    this.blocks.left(page);
+    this.blocks.left(page, page.block);
     const busy = this.busy.get(page.block);
     if (busy) busy.released = true;
     else this.blocks.release(page.block);
@@ -115,7 +115,7 @@ export class Store {
 
   /** A block turned out bad: it is given up, and what is behind it and needs it. */
   loseBlock(page: PoolPage): void {
-    for (const kid of [...page.kids]) {
+    for (const kid of page.kids) {
       if (kid.block >= 0) this.loseBlock(kid);
       if (page.frame < 0 && kid.frame >= 0) this.drop(kid);
     }
@@ -124,7 +124,7 @@ export class Store {
 
   /** Takes a page, and what is behind it, out of every place. */
   drop(page: PoolPage): void {
-    for (const kid of [...page.kids]) this.drop(kid);
+    for (const kid of page.kids) this.drop(kid);
     if (page.block >= 0) this.leaveBlock(page);
     if (page.frame >= 0) this.leaveFrame(page);
   }
@@ -134,15 +134,15 @@ export class Store {
     this.unwritten.clear();
     for (const [block, { released }] of this.busy) if (released) this.blocks.release(block);
     this.busy.clear();
-    for (const page of [...this.blocks.pages]) {
+    for (const page of this.blocks.pages) {
       if (page.block >= 0 && page.writing) this.loseBlock(page);
     }
-    for (const page of [...this.frames.pages]) this.leaveFrame(page);
+    for (const page of this.frames.pages) this.leaveFrame(page);
   }
 
   /** Nothing is in any place, and there are other places. */
   refit(frames: number, blocks: number): void {
-    for (const page of [...this.blocks.pages]) if (page.block >= 0) this.drop(page);
+    for (const page of this.blocks.pages) if (page.block >= 0) this.drop(page);
     [this.frames, this.blocks] = this.#tiers(frames, blocks);
   }
 
@@ -156,12 +156,12 @@ export class Store {
     return [
       new Tier({
         ...{ count: frames, eviction, portions: portions.frames },
-        ports: { ...ports, fetchUs, pinned: frame },
+        ports: { ...ports, fetchUs, pinned: frame, node: "frameNode" },
         evict: (page) => this.leaveFrame(page),
       }),
       new Tier({
         ...{ count: blocks, eviction, portions: portions.blocks },
-        ports: { ...ports, fetchUs: never, pinned: block },
+        ports: { ...ports, fetchUs: never, pinned: block, node: "blockNode" },
         evict: (page) => this.leaveBlock(page),
       }),
     ];
@@ -174,7 +174,7 @@ export class Store {
 
   #unplaced(page: PoolPage): void {
     if (page.placed) return;
-    page.parent?.kids.delete(page);
+    page.parent?.disown(page);
     this.#options.onUnplaced(page);
   }
 }
@@ -186,12 +186,8 @@ function mayLeaveFrame(page: PoolPage): boolean {
 }
 
 /** While a place is looked for, nothing may make a page its victim, nor the page before it. */
-function sheltered(page: PoolPage | undefined, look: () => number): number {
-  const { parent } = page ?? {};
-  if (page) page.pins++;
-  if (parent) parent.pins++;
-  const place = look();
-  if (page) page.pins--;
-  if (parent) parent.pins--;
-  return place;
+function shelter(page: PoolPage | undefined, pins: 1 | -1): void {
+  if (!page) return;
+  page.pins += pins;
+  if (page.parent) page.parent.pins += pins;
 }

@@ -7,8 +7,8 @@
  * another page of the same name is a miss, and who comes second is not in the index.
  */
 import { type PagedHistory, type pageName, rootName, waysOf } from "./names.js";
-import { PAGE_TOKENS } from "./page.js";
-import { type Payer, PoolPage, sameTokens } from "./pool-page.js";
+import { PAGE_TOKENS, type Payer } from "./page.js";
+import { PoolPage, sameTokens } from "./pool-page.js";
 
 export interface Table {
   readonly salt: string;
@@ -114,12 +114,17 @@ export class Tables {
   /** Nobody holds a page and no tier keeps it: it is forgotten. */
   forgetIfDead(page: PoolPage): void {
     if (page.refs > 0 || page.placed) return;
-    if (this.index.get(page.name) === page) this.index.delete(page.name);
+    if (!page.indexed) return;
+    page.indexed = false;
+    this.index.delete(page.name);
   }
 
-  /** Whether it is what its name finds. */
-  indexed(page: PoolPage): boolean {
-    return this.index.get(page.name) === page;
+  /** The first pages of all histories that are shared under `salt`. */
+  rootsOf(salt: string): PoolPage[] {
+    const root = this.#root(salt);
+    return [...this.index.values()].filter(({ depth, name, tokens, ways }) => {
+      return depth === 0 && this.#nameOf(root, tokens, ways) === name;
+    });
   }
 
   #pop({ pages, pinned }: Table): void {
@@ -131,7 +136,7 @@ export class Tables {
   #unhold(page: PoolPage | undefined): void {
     if (!page) return;
     page.refs--;
-    if (page.refs === 0 && page.placed && page.tokens.length < PAGE_TOKENS) this.#onIdleTail(page);
+    if (page.refs === 0 && page.placed && !page.full) this.#onIdleTail(page);
     this.forgetIfDead(page);
   }
 
@@ -155,7 +160,10 @@ export class Tables {
     const known = this.index.get(name);
     if (known?.is(parent, tokens, ways)) return known;
     const page = new PoolPage(name, parent, tokens, ways, table.payer);
-    if (!known) this.index.set(name, page);
+    if (!known) {
+      this.index.set(name, page);
+      page.indexed = true;
+    }
     return page;
   }
 

@@ -2,8 +2,9 @@
  * One tier of pages: the frames of the driver's RAM, or the blocks of its swap file. It
  * gives places to pages, and asks its policy whose place to take when none is free.
  */
-import type { EvictionPolicy, EvictionPorts } from "./eviction/policy.js";
+import type { EvictionPolicy, EvictionPorts, Whose } from "./eviction/policy.js";
 import { Places } from "./frames.js";
+import type { Page } from "./page.js";
 import type { PoolPage } from "./pool-page.js";
 import { Shares } from "./shares.js";
 
@@ -23,7 +24,8 @@ export interface TierOptions {
 }
 
 export class Tier {
-  readonly pages = new Set<PoolPage>();
+  /** By place. */
+  readonly #pages: (PoolPage | undefined)[];
   readonly policy: EvictionPolicy;
   evicted = 0;
   readonly #places: Places;
@@ -31,16 +33,17 @@ export class Tier {
 
   /** Who has more than his share gives way: principals before their processes. */
   readonly #principals: Shares<string>;
-  readonly #processes: Shares<bigint>;
+  readonly #processes: Shares<bigint | string>;
 
   constructor({ count, eviction, ports, portions, evict }: TierOptions) {
     this.#places = new Places(count);
+    this.#pages = new Array(count).fill(undefined);
     this.policy = eviction(ports);
     this.#evict = evict;
     const limit = (part: number): number => (part < 1 ? part * count : Number.POSITIVE_INFINITY);
     const { principal, process } = portions;
-    this.#principals = new Shares(limit(principal), (page) => page.payer.principal, ports);
-    this.#processes = new Shares(limit(process), (page) => page.payer.process, ports);
+    this.#principals = Shares.ofPrincipals(limit(principal));
+    this.#processes = Shares.ofProcesses(limit(process));
   }
 
   get count(): number {
@@ -64,27 +67,35 @@ export class Tier {
     return this.#places.take(wanted);
   }
 
-  entered(page: PoolPage, cid: bigint, now: number): void {
-    this.pages.add(page);
+  /** The page that has the place. */
+  at(place: number): PoolPage | undefined {
+    return this.#pages[place];
+  }
+
+  /** All that have a place. */
+  get pages(): PoolPage[] {
+    return this.#pages.filter((page) => page !== undefined);
+  }
+
+  entered(page: PoolPage, place: number, cid: bigint, now: number): void {
+    this.#pages[place] = page;
     page.lastUsed = now;
     this.policy.added(page, cid, now);
-    this.#principals.added(page, cid, now);
-    this.#processes.added(page, cid, now);
+    this.#principals.added(page.payer);
+    this.#processes.added(page.payer);
   }
 
   used(page: PoolPage, cid: bigint, now: number): void {
     page.lastUsed = now;
     this.policy.used(page, cid, now);
-    this.#principals.used(page, cid, now);
-    this.#processes.used(page, cid, now);
   }
 
   /** The page is out of the tier. Its place is given back apart: something may still move there. */
-  left(page: PoolPage): void {
-    this.pages.delete(page);
+  left(page: PoolPage, place: number): void {
+    this.#pages[place] = undefined;
     this.policy.removed(page);
-    this.#principals.removed(page);
-    this.#processes.removed(page);
+    this.#principals.removed(page.payer);
+    this.#processes.removed(page.payer);
   }
 
   release(place: number): void {
@@ -96,9 +107,20 @@ export class Tier {
     return this.#principals.pagesOf(principal);
   }
 
+  /** Places of pages that were made for one process. */
+  heldByProcess(pid: bigint): number {
+    return this.#processes.pagesOf(pid);
+  }
+
   #victim(page: PoolPage, now: number): PoolPage | undefined {
-    const { policy } = this;
-    const over = this.#principals.victim(page, now) ?? this.#processes.victim(page, now);
-    return over ?? (policy.victim(now) as PoolPage | undefined);
+    const victim =
+      this.#victimOf(this.#principals.over(page.payer), now) ??
+      this.#victimOf(this.#processes.over(page.payer), now) ??
+      this.policy.victim(now);
+    return victim as PoolPage | undefined;
+  }
+
+  #victimOf(whose: Whose | undefined, now: number): Page | undefined {
+    return whose && this.policy.victim(now, whose);
   }
 }

@@ -11,7 +11,6 @@
  */
 import type { PageWrite } from "../../proto/gen/contix/driver/v1/llm.js";
 import { nameBytes } from "./names.js";
-import { PAGE_TOKENS } from "./page.js";
 import type { PoolPage } from "./pool-page.js";
 import type { Store } from "./store.js";
 
@@ -86,7 +85,7 @@ export class WriteThrough {
   /** To be written once more, and what is behind it after it, whose blocks it takes along. */
   #again(page: PoolPage, cid: bigint): void {
     const { unwritten } = this.#store;
-    if (page.frame < 0 || page.block >= 0 || page.tokens.length < PAGE_TOKENS) return;
+    if (page.frame < 0 || page.block >= 0 || !page.full) return;
     unwritten.delete(page);
     unwritten.set(page, cid);
     for (const kid of page.kids) this.#again(kid, unwritten.get(kid) ?? cid);

@@ -29,11 +29,12 @@
  * sketch: a second heap says which page is due. A page is ranked about 60 times at most
  * while nothing happens to it.
  */
+
 import type { Page } from "../page.js";
-import { Candidates } from "./candidates.js";
+import { type Candidate, Candidates } from "./candidates.js";
 import { type Findable, Findings } from "./findings.js";
-import { Entry, Heap } from "./heap.js";
-import type { EvictionPolicy, EvictionPorts, Wait } from "./policy.js";
+import type { EvictionPolicy, EvictionPorts, Wait, Whose } from "./policy.js";
+import { type Ranked, Ranks } from "./ranks.js";
 import { isLeaf, type Node, Tree } from "./tree.js";
 import { nextAge, type WaitSketch, Waits } from "./waits.js";
 
@@ -46,7 +47,7 @@ const RUNNING: Wait = { kind: "running" };
 /** A process that should be back by now is, any moment. */
 const SOON_US = 1000;
 
-class AgentNode implements Node, Findable {
+class AgentNode implements Node, Findable, Candidate<AgentNode> {
   here = false;
   children = 0;
   own = false;
@@ -55,23 +56,33 @@ class AgentNode implements Node, Findable {
   /** Of its history as far as it is known: how many pages, and to compute all of them. */
   depth = 0;
   historyUs = 0;
-  /** Contexts whose deepest page here it is. */
-  readonly contexts = new Set<Holder>();
-  readonly rank: Entry<AgentNode>;
-  readonly due: Entry<AgentNode>;
+  /** Contexts whose deepest page here it is: the one that came first, and it knows the next. */
+  first: Holder | undefined = undefined;
+  last: Holder | undefined = undefined;
+  leaf: Candidate<AgentNode>["leaf"] = undefined;
+  due: Due | undefined = undefined;
 
   constructor(
     readonly page: Page,
-    order: number,
-  ) {
-    this.rank = new Entry<AgentNode>(this, order);
-    this.due = new Entry<AgentNode>(this, order);
-  }
+    readonly order: number,
+  ) {}
+}
+
+/** When a leaf is to be ranked again. */
+class Due implements Ranked {
+  at = -1;
+  /** Undefined: nobody's just now. */
+  node: AgentNode | undefined = undefined;
+
+  constructor(readonly order: number) {}
 }
 
 /** A context that is not closed. */
 interface Holder {
   deepest: AgentNode | undefined;
+  /** Its neighbours among the contexts of that page. */
+  previous: Holder | undefined;
+  next: Holder | undefined;
   wait: Wait;
   /** Of the waits like that. */
   sketch: WaitSketch;
@@ -90,19 +101,28 @@ export class Agent implements EvictionPolicy {
   readonly #ports: EvictionPorts;
   readonly #tree: Tree<AgentNode>;
   readonly #candidates: Candidates<AgentNode>;
-  readonly #due = new Heap<AgentNode>();
-  /** Pages whose rank is not what it was: ranked when a victim is wanted, not before. */
-  readonly #unranked = new Set<AgentNode>();
+  readonly #due = new Ranks<Due>();
+  /**
+   * Of a page that went: it stays where it lies, since the page before it is due at about the
+   * same time and takes it over. Moving in a heap of thousands is what costs.
+   */
+  #idle: Due | undefined;
+  #dues = 0;
   readonly #holders = new Map<bigint, Holder>();
   readonly #running: WaitSketch;
   readonly #findings = new Findings(this.learned);
   #now = 0;
   #made = 0;
+  /** Whose page came last: the next one's too, mostly. */
+  #last: { readonly cid: bigint; readonly holder: Holder } | undefined;
 
   constructor(ports: EvictionPorts) {
     this.#ports = ports;
-    this.#tree = new Tree((page) => new AgentNode(page, ++this.#made));
-    this.#candidates = new Candidates((page) => ports.pinned(page));
+    this.#tree = new Tree(ports.node, (page) => new AgentNode(page, ++this.#made));
+    this.#candidates = new Candidates(
+      (page) => ports.pinned(page),
+      (node) => this.#rank(node, this.#now),
+    );
     this.#running = this.learned.of(RUNNING.kind);
   }
 
@@ -112,7 +132,8 @@ export class Agent implements EvictionPolicy {
     if (parent) this.#unlist(parent);
     this.#findings.begin(node, parent, now);
     node.depth = (parent?.depth ?? 0) + 1;
-    node.historyUs = (parent?.historyUs ?? 0) + this.#ports.rebuildUs(page);
+    // Whole numbers are kept in the node itself, and others beside it.
+    node.historyUs = (parent?.historyUs ?? 0) + Math.round(this.#ports.rebuildUs(page));
     this.#reach(this.#holder(cid), node);
   }
 
@@ -131,11 +152,10 @@ export class Agent implements EvictionPolicy {
     const { node, parent } = gone;
     this.#unlist(node);
     this.#findings.lost(node, this.#now);
-    for (const holder of node.contexts) {
-      holder.deepest = parent;
-      parent?.contexts.add(holder);
+    for (let holder = node.first; holder; holder = node.first) {
+      detach(holder);
+      if (parent) attach(holder, parent);
     }
-    node.contexts.clear();
     if (parent) this.#changed(parent);
   }
 
@@ -166,28 +186,36 @@ export class Agent implements EvictionPolicy {
     const holder = this.#holders.get(cid);
     if (!holder) return;
     this.#holders.delete(cid);
+    this.#last = undefined;
     if (holder.wait !== RUNNING) holder.sketch.ended(now - holder.since);
     // Its burst was the last: nobody came back for what it ran with.
     this.#running.ended(now - holder.ranSince);
-    holder.deepest?.contexts.delete(holder);
-    if (holder.deepest) this.#changed(holder.deepest);
+    const { deepest } = holder;
+    detach(holder);
+    if (deepest) this.#changed(deepest);
   }
 
-  victim(now: number): Page | undefined {
+  victim(now: number, whose?: Whose): Page | undefined {
     this.#now = now;
-    for (let due = this.#due.first; due && due.key <= now; due = this.#due.first) {
-      this.#rank(due.item, now);
+    for (let due = this.#due.first; due && this.#due.keyOf(due) <= now; due = this.#due.first) {
+      this.#due.remove(due);
+      if (due.node) this.#candidates.changed(due.node);
     }
-    for (const node of this.#unranked) this.#rank(node, now);
-    this.#unranked.clear();
-    return this.#candidates.first()?.item.page;
+    return this.#candidates.first(whose)?.page;
   }
 
   #holder(cid: bigint): Holder {
-    const known = this.#holders.get(cid);
-    if (known) return known;
+    if (this.#last?.cid === cid) return this.#last.holder;
+    const holder = this.#holders.get(cid) ?? this.#newcomer(cid);
+    this.#last = { cid, holder };
+    return holder;
+  }
+
+  #newcomer(cid: bigint): Holder {
     const holder: Holder = {
       deepest: undefined,
+      previous: undefined,
+      next: undefined,
       wait: RUNNING,
       sketch: this.#running,
       since: this.#now,
@@ -203,12 +231,9 @@ export class Agent implements EvictionPolicy {
   #reach(holder: Holder, node: AgentNode): void {
     if (holder.deepest !== node) {
       const former = holder.deepest;
-      holder.deepest = node;
-      node.contexts.add(holder);
-      if (former) {
-        former.contexts.delete(holder);
-        this.#changed(former);
-      }
+      detach(holder);
+      attach(holder, node);
+      if (former) this.#changed(former);
     }
     this.#changed(node);
   }
@@ -226,29 +251,62 @@ export class Agent implements EvictionPolicy {
   }
 
   #changed(node: AgentNode): void {
-    if (isLeaf(node)) this.#unranked.add(node);
+    if (isLeaf(node)) this.#candidates.changed(node);
   }
 
   #unlist(node: AgentNode): void {
-    this.#unranked.delete(node);
-    this.#candidates.remove(node.rank);
-    this.#due.remove(node.due);
+    this.#candidates.remove(node);
+    const { due } = node;
+    if (!due) return;
+    node.due = undefined;
+    due.node = undefined;
+    if (this.#idle) this.#due.remove(due);
+    else this.#idle = due;
   }
 
-  #rank(node: AgentNode, now: number): void {
+  #dueOf(node: AgentNode): Due {
+    const due = this.#idle ?? new Due(++this.#dues);
+    this.#idle = undefined;
+    due.node = node;
+    return due;
+  }
+
+  #rank(node: AgentNode, now: number): number {
     const { page, foundAt } = node;
     let rate = this.#findings.of(node).index(now - foundAt);
     let due = foundAt + nextAge(now - foundAt);
     let counted = 0;
-    for (const holder of node.contexts) {
-      if (++counted > COUNTED) break;
+    for (let holder = node.first; holder && ++counted <= COUNTED; holder = holder.next) {
       rate += returns(holder, now);
       due = Math.min(due, changesAt(holder, now));
     }
     const lossUs = Math.min(node.historyUs / node.depth, this.#ports.fetchUs(page));
-    this.#candidates.set(node.rank, (rate * lossUs) / this.#ports.bytes(page));
+    node.due ??= this.#dueOf(node);
     this.#due.set(node.due, Math.max(due, now + 1));
+    return (rate * lossUs) / this.#ports.bytes(page);
   }
+}
+
+/** The page is the context's deepest. */
+function attach(holder: Holder, node: AgentNode): void {
+  holder.deepest = node;
+  holder.previous = node.last;
+  if (node.last) node.last.next = holder;
+  else node.first = holder;
+  node.last = holder;
+}
+
+/** The context has no deepest page any more. */
+function detach(holder: Holder): void {
+  const { deepest, previous, next } = holder;
+  if (!deepest) return;
+  if (previous) previous.next = next;
+  else deepest.first = next;
+  if (next) next.previous = previous;
+  else deepest.last = previous;
+  holder.deepest = undefined;
+  holder.previous = undefined;
+  holder.next = undefined;
 }
 
 /** What the context adds to the returns per microsecond. */

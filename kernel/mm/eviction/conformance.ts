@@ -35,8 +35,13 @@ const KINDS = ["tool", "message", "timer"];
 /** A page of a made-up history. */
 export function makePage(name: string, parent: Page | undefined): Page {
   const place = { frame: -1, block: -1, writing: false, pins: 0, lastUsed: 0 };
+  const books = {
+    payer: { principal: "p", process: 1n },
+    frameNode: undefined,
+    blockNode: undefined,
+  };
   const depth = parent ? parent.depth + 1 : 0;
-  return { name, parent, tokens: [1], ways: 0, depth, refs: 0, children: 0, ...place };
+  return { name, parent, tokens: [1], ways: 0, depth, refs: 0, children: 0, ...place, ...books };
 }
 
 export class Stage {
@@ -58,6 +63,7 @@ export class Stage {
       fetchUs: (page) => (page.depth % 3 === 0 ? 300 : Number.POSITIVE_INFINITY),
       bytes: () => PAGE_BYTES,
       pinned: (page) => this.#pinned.has(page),
+      node: "frameNode",
     });
   }
 

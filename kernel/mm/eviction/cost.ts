@@ -14,27 +14,25 @@
  * A prefix that many contexts share has many uses when its last child goes, and its
  * depth makes it dear: it stays.
  */
+
 import type { Page } from "../page.js";
-import { Candidates } from "./candidates.js";
-import { Entry } from "./heap.js";
-import type { EvictionPolicy, EvictionPorts } from "./policy.js";
+import { type Candidate, Candidates } from "./candidates.js";
+import type { EvictionPolicy, EvictionPorts, Whose } from "./policy.js";
 import { lossUs } from "./price.js";
 import { isLeaf, type Node, Tree } from "./tree.js";
 
-class CostNode implements Node {
+class CostNode implements Node, Candidate<CostNode> {
   here = false;
   children = 0;
   uses = 0;
   /** L when it was used last. */
   floor = 0;
-  readonly entry: Entry<CostNode>;
+  leaf: Candidate<CostNode>["leaf"] = undefined;
 
   constructor(
     readonly page: Page,
-    order: number,
-  ) {
-    this.entry = new Entry<CostNode>(this, order);
-  }
+    readonly order: number,
+  ) {}
 }
 
 export class Cost implements EvictionPolicy {
@@ -42,20 +40,21 @@ export class Cost implements EvictionPolicy {
   readonly #ports: EvictionPorts;
   readonly #tree: Tree<CostNode>;
   readonly #candidates: Candidates<CostNode>;
-  /** Pages whose rank is not what it was: ranked when a victim is wanted, not before. */
-  readonly #unranked = new Set<CostNode>();
   #floor = 0;
   #made = 0;
 
   constructor(ports: EvictionPorts) {
     this.#ports = ports;
-    this.#tree = new Tree((page) => new CostNode(page, ++this.#made));
-    this.#candidates = new Candidates((page) => ports.pinned(page));
+    this.#tree = new Tree(ports.node, (page) => new CostNode(page, ++this.#made));
+    this.#candidates = new Candidates(
+      (page) => ports.pinned(page),
+      (node) => this.#rank(node),
+    );
   }
 
   added(page: Page): void {
     const { node, parent } = this.#tree.add(page);
-    if (parent) this.#unlist(parent);
+    if (parent) this.#candidates.remove(parent);
     this.#touch(node);
   }
 
@@ -67,36 +66,29 @@ export class Cost implements EvictionPolicy {
   removed(page: Page): void {
     const gone = this.#tree.remove(page);
     if (!gone) return;
-    this.#unlist(gone.node);
+    this.#candidates.remove(gone.node);
     gone.node.uses = 0;
-    if (gone.parent && isLeaf(gone.parent)) this.#unranked.add(gone.parent);
+    if (gone.parent && isLeaf(gone.parent)) this.#candidates.changed(gone.parent);
   }
 
   runs(): void {}
   waits(): void {}
   closed(): void {}
 
-  victim(): Page | undefined {
-    for (const node of this.#unranked) this.#candidates.set(node.entry, this.#rank(node));
-    this.#unranked.clear();
-    const first = this.#candidates.first();
+  victim(_now: number, whose?: Whose): Page | undefined {
+    const first = this.#candidates.first(whose);
     // Asked twice for the same victim, L is the same: it only ever rises to a rank.
-    if (first) this.#floor = Math.max(this.#floor, first.key);
-    return first?.item.page;
+    if (first) this.#floor = Math.max(this.#floor, this.#candidates.rankOf(first));
+    return first?.page;
   }
 
   #touch(node: CostNode): void {
     node.uses++;
     node.floor = this.#floor;
-    if (isLeaf(node)) this.#unranked.add(node);
+    if (isLeaf(node)) this.#candidates.changed(node);
   }
 
   #rank({ page, uses, floor }: CostNode): number {
     return floor + (uses * lossUs(this.#ports, page)) / this.#ports.bytes(page);
-  }
-
-  #unlist(node: CostNode): void {
-    this.#unranked.delete(node);
-    this.#candidates.remove(node.entry);
   }
 }

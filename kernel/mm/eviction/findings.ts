@@ -64,6 +64,8 @@ export class Findings {
 
   /** Of the pages like it: how long until the next newcomer. */
   of({ own, interval }: Findable): WaitSketch {
-    return this.#found[interval] ?? (own ? this.#own : this.#new);
+    // An array asked for -1 looks for a property of that name, which takes as long as all the rest.
+    const found = interval === NEVER ? undefined : this.#found[interval];
+    return found ?? (own ? this.#own : this.#new);
   }
 }

@@ -83,6 +83,7 @@ const ports: EvictionPorts = {
   fetchUs: () => Number.POSITIVE_INFINITY,
   bytes: () => 10,
   pinned: () => false,
+  node: "frameNode",
 };
 
 const MS = 1000;

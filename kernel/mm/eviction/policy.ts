@@ -15,6 +15,7 @@
  * when their context is closed, and whoever has the same history finds them again.
  */
 import type { Page } from "../page.js";
+import type { NodeField } from "./tree.js";
 
 /** What the process of a context waits for between two bursts. */
 export interface Wait {
@@ -34,6 +35,14 @@ export interface EvictionPorts {
   bytes(page: Page): number;
   /** It may not go now: copies or reads of it are under way, or somebody pinned it. */
   pinned(page: Page): boolean;
+  /** Which field of a page is this tier's. */
+  readonly node: NodeField;
+}
+
+/** Of whose pages one is to go: a principal's, or those of one of his processes. */
+export interface Whose {
+  readonly principal: string;
+  readonly process?: bigint;
 }
 
 export interface EvictionPolicy {
@@ -50,6 +59,6 @@ export interface EvictionPolicy {
   waits(cid: bigint, wait: Wait, now: number): void;
   /** The context is gone. */
   closed(cid: bigint, now: number): void;
-  /** The page to let go first, a leaf that is not pinned; undefined: there is none. */
-  victim(now: number): Page | undefined;
+  /** Of all pages, or of somebody's, the one to let go first: a leaf that is not pinned; undefined: there is none. */
+  victim(now: number, whose?: Whose): Page | undefined;
 }

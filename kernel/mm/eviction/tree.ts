@@ -1,6 +1,9 @@
 /**
  * Which pages of a tier are leaves: have no child in the tier. A child may come before
  * its parent, so children are counted for pages that are not here as well.
+ *
+ * What a policy knows of a page hangs at the page itself: there are a hundred thousand of
+ * them, and looking each one up costs more than all else that is done with it.
  */
 import type { Page } from "../page.js";
 
@@ -13,14 +16,18 @@ export interface Node {
   children: number;
 }
 
-export class Tree<N extends Node> {
-  readonly #nodes = new Map<Page, N>();
+/** The field of a page that is a tier's: in which its policy, and no other, keeps its node. */
+export type NodeField = "frameNode" | "blockNode";
 
-  constructor(private readonly make: (page: Page) => N) {}
+export class Tree<N extends Node> {
+  constructor(
+    private readonly field: NodeField,
+    private readonly make: (page: Page) => N,
+  ) {}
 
   /** The page's node, if it lies in the tier. */
   get(page: Page): N | undefined {
-    const node = this.#nodes.get(page);
+    const node = this.#known(page);
     return node?.here ? node : undefined;
   }
 
@@ -40,19 +47,23 @@ export class Tree<N extends Node> {
     const node = this.get(page);
     if (!node) return undefined;
     node.here = false;
-    if (node.children === 0) this.#nodes.delete(page);
-    const parent = page.parent && this.#nodes.get(page.parent);
+    if (node.children === 0) page[this.field] = undefined;
+    const parent = page.parent && this.#known(page.parent);
     if (!parent) return { node, parent: undefined };
     parent.children--;
-    if (!parent.here && parent.children === 0) this.#nodes.delete(parent.page);
+    if (!parent.here && parent.children === 0) parent.page[this.field] = undefined;
     return { node, parent: parent.here ? parent : undefined };
   }
 
+  #known(page: Page): N | undefined {
+    return page[this.field] as N | undefined;
+  }
+
   #ensure(page: Page): N {
-    const known = this.#nodes.get(page);
+    const known = this.#known(page);
     if (known) return known;
     const node = this.make(page);
-    this.#nodes.set(page, node);
+    page[this.field] = node;
     return node;
   }
 }

@@ -200,10 +200,13 @@ export function nextAge(age: number): number {
   return bucket === BUCKETS - 1 ? Number.POSITIVE_INFINITY : upper(bucket);
 }
 
+/** Asked for several times a page that goes: no logarithm, but the octave by the leading bit, and comparisons within it. */
 function bucketOf(us: number): number {
   if (us < SMALLEST_US) return 0;
-  const bucket = 1 + Math.floor(Math.log2(us / SMALLEST_US) * BUCKETS_AN_OCTAVE);
-  return Math.min(bucket, BUCKETS - 1);
+  if (us >= LONGEST_US) return BUCKETS - 1;
+  let bucket = 1 + BUCKETS_AN_OCTAVE * (31 - Math.clz32(us / SMALLEST_US));
+  while (us >= upper(bucket)) bucket++;
+  return bucket;
 }
 
 function lower(bucket: number): number {
@@ -215,6 +218,8 @@ const UPPER = Float64Array.from(
   { length: BUCKETS },
   (_, bucket) => SMALLEST_US * 2 ** (bucket / BUCKETS_AN_OCTAVE),
 );
+
+const LONGEST_US = SMALLEST_US * 2 ** ((BUCKETS - 2) / BUCKETS_AN_OCTAVE);
 
 function upper(bucket: number): number {
   return UPPER[bucket] ?? Number.POSITIVE_INFINITY;

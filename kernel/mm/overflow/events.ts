@@ -59,5 +59,5 @@ function tell(kernel: Kernel, context: Context, name: string, edit: CtxEdit | un
   const { cid, owner, tokens } = context;
   const window = kernel.engines.of(context).ready.slotTokens;
   const event = { cid, length: tokens.length, window, edit };
-  kernel.trap.port(owner)?.signal({ name, fromPid: 0n, context: event });
+  kernel.trap.port(owner)?.signal({ name, fromPid: 0n, context: event, quota: undefined });
 }

@@ -86,10 +86,12 @@ export function noteGiven(paging: Paging, count: number, parts?: readonly Part[]
 /** Tokens were generated: they go on with the assistant's segment, or begin one. */
 export function noteGenerated(paging: Paging, count: number, turn: boolean): void {
   if (count === 0) return;
-  const last = paging.segments.at(-1);
+  const { segments } = paging;
+  const last = segments.at(-1);
   // Not with a copy: that leaves without a trace, and this must be filed.
-  const joins = last?.role === "assistant" && last.copyOf === 0;
-  add(paging, { ...plainPart(count), role: "assistant", turn, joins });
+  if (last?.role === "assistant" && last.copyOf === 0) {
+    segments[segments.length - 1] = { ...last, tokens: last.tokens + count };
+  } else add(paging, { ...plainPart(count), role: "assistant", turn });
 }
 
 /** Everything from position `length` on was forgotten. */

@@ -41,7 +41,7 @@ export async function summarize(
   const given = [...tokens.slice(0, room), ...ask];
   const { sched, placer } = engine;
   const { journal, clock, accounts } = kernel;
-  const { pid } = call.process;
+  const { pid, principal, session, class: rank } = call.process;
   const cid = nextCid(kernel);
   const belongs = { model: engine.model, engine: engine.ready.engineDigest };
   // Its caller's, and named by no handle: it ends with the call.
@@ -51,7 +51,8 @@ export async function summarize(
   );
   const lock = kernel.life.lock({ cid });
   const spec = {
-    ...{ pid, cid, genStart: given.length, maxTokens: TOKENS },
+    ...{ pid, cid, principal, program: session, class: rank },
+    ...{ genStart: given.length, maxTokens: TOKENS },
     ...{ sampling: GREEDY, stop: [], ignoreEos: false },
   };
   const written: number[] = [];

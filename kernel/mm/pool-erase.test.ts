@@ -1,0 +1,56 @@
+/** Erasing what was shared under a salt: a principal that is removed leaves nothing to be found. */
+import { describe, expect, it } from "vitest";
+import { evictionPolicy } from "./eviction/policies.js";
+import { PagePool } from "./pool.js";
+
+const history = (tokens: number) => ({
+  tokens: Array.from({ length: tokens }, (_, i) => i),
+  runs: [{ start: 0, given: true }],
+});
+
+function world() {
+  const pool = new PagePool({
+    ...{ engineDigest: "e", frames: 8, blocks: 8, pageBytes: 160 },
+    eviction: (ports) => evictionPolicy("lru", ports),
+    costs: { rebuildUs: () => 10, readUs: () => 1 },
+  });
+  let now = 0;
+  /** A context's pages are kept, in RAM and, when `written`, in the swap file. */
+  const keep = (cid: bigint, salt: string, tokens = 48, written = true): void => {
+    for (const page of pool.hold(cid, history(tokens), salt)) pool.save(page, cid, 0, ++now);
+    for (let writes = pool.seal(++now); written && writes.length > 0; writes = pool.seal(++now)) {
+      for (const { block } of writes)
+        pool.done({ block, write: true, slot: 0, start: 0, error: "" });
+    }
+  };
+  return { pool, keep };
+}
+
+describe("erasing a salt", () => {
+  it("frees every place of its pages, and finds them no more; another's stay", () => {
+    const { pool, keep } = world();
+    keep(1n, "alice");
+    keep(2n, "bob", 32);
+    pool.release(1n, 100);
+    expect([pool.frames.free, pool.blocks.free]).toEqual([3, 3]);
+    pool.erase("alice");
+    pool.invariants();
+    expect([pool.frames.free, pool.blocks.free]).toEqual([6, 6]);
+    expect(pool.find(2n)).toHaveLength(2);
+    pool.hold(3n, history(48), "alice");
+    expect(pool.find(3n)).toEqual([]);
+  });
+
+  it("while a page is being written gives its block back when the write is over", () => {
+    const { pool, keep } = world();
+    for (const page of pool.hold(1n, history(16), "alice")) pool.save(page, 1n, 0, 1);
+    const [write] = pool.seal(2);
+    pool.release(1n, 3);
+    pool.erase("alice");
+    expect(pool.blocks.free).toBe(7);
+    pool.done({ block: write?.block ?? -1, write: true, slot: 0, start: 0, error: "" });
+    expect([pool.frames.free, pool.blocks.free]).toEqual([8, 8]);
+    pool.invariants();
+    keep(2n, "bob");
+  });
+});
