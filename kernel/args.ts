@@ -1,10 +1,7 @@
 /** Checks of arguments. Each failure names the argument, what it was, and what would be right. */
 import { ContixError } from "../proto/errno.js";
-import type { Syscall } from "../proto/gen/contix/v1/kernel.js";
 import type { Call } from "./call.js";
-import type { CallName } from "./table.js";
-
-type Arguments<N extends CallName> = Extract<NonNullable<Syscall["call"]>, { $case: N }>["value"];
+import type { Arguments, CallName } from "./cap/access.js";
 
 /** The arguments of a call that the table dispatched as `name`. */
 export function argumentsOf<N extends CallName>(call: Call, name: N): Arguments<N> {

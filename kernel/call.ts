@@ -4,27 +4,43 @@
  * result go to the journal in one transaction.
  */
 
-import { ContixError, toWire } from "../proto/errno.js";
-import { type Chunk, Reply, type Syscall, type Usage } from "../proto/gen/contix/v1/kernel.js";
+import { encodeMessage } from "../proto/encode.js";
+import { ContixError, type Errno, isErrno, toWire } from "../proto/errno.js";
+import { Reply, type Syscall, type Usage } from "../proto/gen/contix/v1/kernel.js";
+import type { Audit } from "./cap/audit.js";
+import type { Use } from "./cap/check.js";
+import type { Live } from "./in-flight.js";
 import type { Context, Journal, Process } from "./journal/journal.js";
 import type { JournalRecord } from "./journal/records.js";
 
 export type Result = Exclude<NonNullable<Reply["result"]>, { $case: "error" }>;
 type Kind = "pure" | "local" | "external";
 
-export interface CallContext {
-  readonly process: Process;
-  readonly syscall: Syscall;
+/** A row of the syscall table, as far as a call needs it. */
+interface Row {
+  readonly name: string;
   readonly kind: Kind;
+}
+
+/** How a call ended, for the audit. */
+export interface Ending {
+  readonly result: "ok" | Errno;
+  readonly reason: string;
+  readonly usage: Usage;
+}
+
+interface CallContext {
+  readonly process: Process;
+  readonly row: Row;
+  readonly syscall: Syscall;
   /** Digest of the payload, for the check of repeated names. */
   readonly digest: string;
   readonly arrivedAt: number;
   readonly journal: Journal;
+  readonly audit: Pick<Audit, "sync">;
   /** Takes the answer to wherever the process is attached now. */
-  readonly sendReply: (reply: Reply) => void;
-  readonly sendChunk: (chunk: Chunk) => void;
-  /** Called once, when the call is over. */
-  readonly onOver: () => void;
+  readonly live: Live;
+  readonly trap: { over(call: Call, live: Live, ending: Ending): Usage };
 }
 
 export const NO_USAGE: Usage = {
@@ -35,6 +51,7 @@ export const NO_USAGE: Usage = {
   queuedUs: 0n,
   servedUs: 0n,
   firstTokenUs: 0n,
+  left: [],
 };
 
 const NO_PROGRESS = { prefilled: 0, of: 0 };
@@ -45,15 +62,26 @@ export class Call {
   readonly digest: string;
   readonly run: number;
   readonly arrivedAt: number;
-  /** The context that the handle names, when the row of the table asks for one. */
+  readonly row: Row;
+  /** What the call is on, and by which capabilities, as the check of its rights found it. */
+  uses: readonly Use[] = [];
+  /** The rates let it in: what it holds of them is given back at its end. */
+  admitted = false;
+  /** The context that the call is on, when the row of the table asks for one. */
   context: Context | undefined;
+  /** The process that the call is on, or its second object. */
+  target: Process | undefined;
   /** What the process waits on while this call blocks, for `ps`. */
   waitingOn = "";
+  /** Set when it has a deadline: called when it is over before. */
+  cancelDeadline: (() => void) | undefined;
   readonly #with: CallContext;
   #over = false;
-  readonly #onEnd = new Set<(error: ContixError) => void>();
-  #onCredit: (n: number) => void = () => {};
-  #onAttachment: (attached: boolean) => void = () => {};
+  #onEnd: Set<(error: ContixError) => void> | undefined;
+  #onCredit: ((n: number) => void) | undefined;
+  #onAttachment: ((attached: boolean) => void) | undefined;
+  #onStopped: (() => void) | undefined;
+  #elsewhere: ((error: ContixError) => void) | undefined;
 
   constructor(context: CallContext) {
     this.#with = context;
@@ -61,6 +89,7 @@ export class Call {
     this.syscall = context.syscall;
     this.digest = context.digest;
     this.run = context.process.run;
+    this.row = context.row;
     this.arrivedAt = context.arrivedAt;
   }
 
@@ -78,8 +107,9 @@ export class Call {
    * death. Whoever came last is told first, as the last thing begun is the first to stop.
    */
   onEnd(stop: (error: ContixError) => void): Disposable {
+    this.#onEnd ??= new Set();
     this.#onEnd.add(stop);
-    return { [Symbol.dispose]: () => void this.#onEnd.delete(stop) };
+    return { [Symbol.dispose]: () => void this.#onEnd?.delete(stop) };
   }
   onCredit(give: (n: number) => void): void {
     this.#onCredit = give;
@@ -88,21 +118,33 @@ export class Call {
   onAttachment(changed: (attached: boolean) => void): void {
     this.#onAttachment = changed;
   }
+  /** Hears when the process is stopped and when it goes on. */
+  onStopped(changed: () => void): void {
+    this.#onStopped = changed;
+  }
+  /** It is carried out by another kernel: who would end it is heard there, and answers from there. */
+  goesOnElsewhere(asked: (error: ContixError) => void): void {
+    this.#elsewhere = asked;
+  }
   credit(n: number): void {
-    this.#onCredit(n);
+    this.#onCredit?.(n);
   }
   attachment(attached: boolean): void {
-    this.#onAttachment(attached);
+    this.#onAttachment?.(attached);
+  }
+
+  processStopped(): void {
+    this.#onStopped?.();
   }
 
   chunk(text: string, tokens: number[]): void {
-    if (!this.#over) this.#with.sendChunk({ ...NO_PROGRESS, seq: this.syscall.seq, text, tokens });
+    if (!this.#over) this.#with.live.chunk({ ...NO_PROGRESS, seq: this.syscall.seq, text, tokens });
   }
 
   /** Says how far a prefill is, tokens. */
   prefilled(prefilled: number, of: number): void {
     const { seq } = this.syscall;
-    if (!this.#over) this.#with.sendChunk({ seq, text: "", tokens: [], prefilled, of });
+    if (!this.#over) this.#with.live.chunk({ seq, text: "", tokens: [], prefilled, of });
   }
 
   /** Answers, once. `effects` and the result are one transaction. */
@@ -121,24 +163,39 @@ export class Call {
   /** Ends the call from outside: its handler is told, then the caller. */
   end(error: ContixError): void {
     if (this.#over) return;
-    const told = [...this.#onEnd].reverse();
-    this.#onEnd.clear();
+    if (this.#elsewhere) {
+      this.#elsewhere(error);
+      return;
+    }
+    const told = [...(this.#onEnd ?? [])].reverse();
+    this.#onEnd?.clear();
     for (const stop of told) stop(error);
     this.fail(error);
   }
 
   #finish(reply: Reply, effects: readonly JournalRecord[]): void {
     this.#over = true;
-    const { journal, kind, digest } = this.#with;
-    const { pid } = this.process;
-    const records = [...effects];
-    if (kind !== "pure") {
-      const bytes = Reply.encode(reply).finish();
+    this.cancelDeadline?.();
+    const { journal, audit, row, digest, live, trap } = this.#with;
+    reply.usage = trap.over(this, live, endingOf(reply));
+    if (row.kind !== "pure") {
+      const { pid } = this.process;
       const { seq } = this.syscall;
-      records.push({ type: "call.done", pid, run: this.run, seq, digest, reply: bytes });
-    }
-    if (records.length > 0) journal.append(...records);
-    this.#with.onOver();
-    void journal.sync().then(() => this.#with.sendReply(reply));
+      const bytes = encodeMessage(Reply, reply);
+      const result = { type: "call.done" as const, pid, run: this.run, seq, digest, reply: bytes };
+      journal.append(...effects, result);
+    } else if (effects.length > 0) journal.append(...effects);
+    // What is acknowledged is durable, and so is the record that it happened.
+    const durable = journal.sync();
+    if (row.kind !== "pure") {
+      void Promise.all([durable, audit.sync()]).then(() => live.reply(reply));
+    } else if (durable) void durable.then(() => live.reply(reply));
+    else live.reply(reply);
   }
+}
+
+function endingOf({ result, usage = NO_USAGE }: Reply): Ending {
+  if (result?.$case !== "error") return { result: "ok", reason: "", usage };
+  const { name, message } = result.value;
+  return { result: isErrno(name) ? name : "EIO", reason: message, usage };
 }

@@ -4,14 +4,15 @@
  * its key and what would be right.
  */
 import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
-import { parse } from "yaml";
+import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { ContixError } from "../proto/errno.js";
 import { LOG_LEVELS } from "./log.js";
 import { EVICTION_NAMES } from "./mm/eviction/policies.js";
 import { OVERFLOW_POLICIES } from "./mm/overflow/segments.js";
+import { POLICY_NAMES } from "./sched/policies.js";
 import { DURATION, MEMORY, SIZE } from "./units.js";
 
 /** What is served when nobody says otherwise. */
@@ -21,6 +22,15 @@ const Percent = z.int().min(1).max(100);
 
 const Limits = z.strictObject({
   callsPerProcess: z.int().min(1).default(2048),
+  /** Calls in flight of a principal. */
+  concurrentCallsPerPrincipal: z.int().min(1).default(16_384),
+  /** Rates, and tokens in all, as they are given and generated; 0: no limit. */
+  requestsPerSecondPerProcess: z.number().min(0).default(0),
+  requestsPerSecondPerPrincipal: z.number().min(0).default(0),
+  tokensPerSecondPerProcess: z.number().min(0).default(0),
+  tokensPerSecondPerPrincipal: z.number().min(0).default(0),
+  tokensPerProcess: z.int().min(0).default(0),
+  tokensPerPrincipal: z.int().min(0).default(0),
   contextsPerProcess: z.int().min(1).default(64),
   contextsPerPrincipal: z.int().min(1).default(4096),
   /** Tokens of all open contexts, and what generations under way may add. */
@@ -46,11 +56,25 @@ const Limits = z.strictObject({
     .min(1)
     .default(64 << 20),
   processes: z.int().min(1).default(512),
+  processesPerPrincipal: z.int().min(1).default(512),
+  /** Processes of the class realtime, of who is no administrator. */
+  realtimePerPrincipal: z.int().min(0).default(0),
+  /** Calls that wait until somebody has answered, of all and of one process. */
+  questions: z.int().min(1).default(256),
+  questionsPerProcess: z.int().min(1).default(32),
   mailboxMessages: z.int().min(1).default(1024),
   mailboxBytes: z
     .int()
     .min(1)
     .default(16 << 20),
+  /** Of one mailbox of a principal's process, when it is less than mailboxBytes. */
+  mailboxBytesPerPrincipal: z
+    .int()
+    .min(1)
+    .default(16 << 20),
+  /** Mailboxes, subscriptions, topics, pipes, locks, barriers. */
+  ipcObjectsPerPrincipal: z.int().min(1).default(4096),
+  schedulesPerPrincipal: z.int().min(0).default(256),
   messageBytes: z
     .int()
     .min(1)
@@ -101,17 +125,41 @@ export const ConfigSchema = z.strictObject({
   slotTokens: z.int().min(16).max(131_072).default(2048),
   /** Threads of the engine; 0: all cores. */
   threads: z.int().min(0).max(256).default(0),
-  /** A TCP address besides the Unix socket: HOST:PORT, on loopback only. "": none. */
+  /** A TCP address besides the Unix socket: HOST:PORT; beyond loopback only with TLS. "": none. */
   listen: z
     .string()
+    .regex(/^$|^([\w.-]+|\[[\da-fA-F:]+\]):\d{1,5}$/, "HOST:PORT such as 127.0.0.1:7777")
+    .default(""),
+  /** PEM files of the TCP address: its certificate chain and key; a CA that clients' must come from. */
+  tlsCert: z.string().default(""),
+  tlsKey: z.string().default(""),
+  tlsClientCa: z.string().default(""),
+  /** Where the gateway serves OpenAI's HTTP API: HOST:PORT. "": no gateway. */
+  http: z
+    .string()
+    .regex(/^$|^([\w.-]+|\[[\da-fA-F:]+\]):\d{1,5}$/, "HOST:PORT such as 127.0.0.1:8080")
+    .default(""),
+  /** A proxy in front of the gateway does TLS: beyond loopback it speaks plain HTTP. */
+  httpBehindProxy: z.preprocess(
+    (value) => (value === "true" ? true : value === "false" ? false : value),
+    z.boolean().default(false),
+  ),
+  /** The NATS door: "embedded", or a server's URL. "": none. */
+  nats: z
+    .string()
     .regex(
-      /^$|^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d{1,5}$/,
-      "a loopback HOST:PORT such as 127.0.0.1:7777",
+      /^$|^embedded(:\d{1,5})?$|^(nats|tls):\/\/\S+$/,
+      "embedded, or a URL such as nats://host:4222",
     )
     .default(""),
+  /** PEM file of the CA that signed that server's certificate, besides those that Node trusts. */
+  natsCa: z.string().default(""),
+  /** Which kernel this is of those on one NATS server: the number in its ids, n1.17. */
+  node: z.int().min(1).max(4095).default(1),
   /** What happens to a context that outgrows the window, unless its creator says: see CtxCreateCall. */
   overflow: z.enum(OVERFLOW_POLICIES).default("oldest"),
-  policy: z.enum(["rr", "priority"]).default("rr"),
+  /** Who holds the slots, until an operator chooses another. */
+  policy: z.enum(POLICY_NAMES).default("rr"),
   /** Tokens a burst may take before others that wait get its slot. */
   quantum: z.int().min(1).max(65_536).default(64),
   /** What a row should wait for its next token at most while others prefill. */
@@ -122,8 +170,43 @@ export const ConfigSchema = z.strictObject({
   detachGraceMs: z.int().min(0).max(3_600_000).default(5000),
   /** How long calls in flight may go on at shutdown, milliseconds. */
   drainMs: z.int().min(0).max(3_600_000).default(5000),
+  /** A file that gets the signed heads of the audit log, on another machine's disk at best. "": none. */
+  auditHeads: z
+    .string()
+    .refine((path) => path === "" || isAbsolute(path), "an absolute path")
+    .default(""),
+  /** A file of the audit log is not written beyond this. */
+  auditFile: z.coerce.string().regex(SIZE, "a size such as 64MiB").default("64MiB"),
+  /** So many files of it are kept; 0: all. */
+  auditFiles: z.int().min(0).max(1_000_000).default(64),
+  /** An agent's log is not written beyond this; one former file of that size is kept. */
+  agentLog: z.coerce.string().regex(SIZE, "a size such as 8MiB").default("8MiB"),
+  /** Memory of each OS process of an agent, unless its spawn says: data that it can write. 0: no limit. */
+  agentMemory: z.coerce.string().regex(SIZE, "a size such as 4GiB; 0: none").default("4GiB"),
   logLevel: z.enum(LOG_LEVELS).default("info"),
   limits: Limits.prefault({}),
+});
+
+/** Addresses that only this machine reaches. */
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/;
+
+/** What settings say together. */
+const ConfigRules = ConfigSchema.superRefine((config, found) => {
+  const { listen, tlsCert, tlsKey, tlsClientCa, http, httpBehindProxy } = config;
+  const fault = (key: string, message: string): void => {
+    found.addIssue({ code: "custom", path: [key], message });
+  };
+  if ((tlsCert === "") !== (tlsKey === "")) {
+    fault(tlsCert === "" ? "tlsCert" : "tlsKey", "a certificate and its key go together");
+  } else if (tlsClientCa !== "" && tlsCert === "") {
+    fault("tlsClientCa", "clients can prove who they are only over TLS: give tlsCert and tlsKey");
+  } else if (listen !== "" && !LOOPBACK.test(listen) && tlsCert === "") {
+    const how = "give tlsCert and tlsKey, and tlsClientCa for mutual TLS, or listen on 127.0.0.1";
+    fault("listen", `${listen} is reachable beyond loopback, where TLS is required: ${how}`);
+  } else if (http !== "" && !LOOPBACK.test(http) && tlsCert === "" && !httpBehindProxy) {
+    const how = "give tlsCert and tlsKey, or httpBehindProxy if a proxy does it";
+    fault("http", `${http} is reachable beyond loopback, where TLS is required: ${how}`);
+  }
 });
 
 export type Config = z.infer<typeof ConfigSchema>;
@@ -163,24 +246,41 @@ const ENVIRONMENT: Partial<Record<ConfigKey, string>> = {
   slotTokens: "CONTIX_SLOT_TOKENS",
   threads: "CONTIX_THREADS",
   listen: "CONTIX_LISTEN",
+  tlsCert: "CONTIX_TLS_CERT",
+  tlsKey: "CONTIX_TLS_KEY",
+  tlsClientCa: "CONTIX_TLS_CLIENT_CA",
+  http: "CONTIX_HTTP",
+  httpBehindProxy: "CONTIX_HTTP_BEHIND_PROXY",
+  nats: "CONTIX_NATS",
+  natsCa: "CONTIX_NATS_CA",
+  node: "CONTIX_NODE",
   overflow: "CONTIX_OVERFLOW",
   policy: "CONTIX_POLICY",
   quantum: "CONTIX_QUANTUM",
+  interTokenMs: "CONTIX_INTER_TOKEN_MS",
   queueLimit: "CONTIX_QUEUE_LIMIT",
   detachGraceMs: "CONTIX_DETACH_GRACE_MS",
   drainMs: "CONTIX_DRAIN_MS",
+  auditHeads: "CONTIX_AUDIT_HEADS",
+  auditFile: "CONTIX_AUDIT_FILE",
+  auditFiles: "CONTIX_AUDIT_FILES",
+  agentLog: "CONTIX_AGENT_LOG",
+  agentMemory: "CONTIX_AGENT_MEMORY",
   logLevel: "CONTIX_LOG_LEVEL",
 };
 
 const NUMBERS: ReadonlySet<string> = new Set<ConfigKey>([
+  "node",
   "slots",
   "slotTokens",
   "threads",
   "quantum",
+  "interTokenMs",
   "speculate",
   "queueLimit",
   "detachGraceMs",
   "drainMs",
+  "auditFiles",
 ]);
 
 /** The whole configuration. Throws EINVAL that names every key at fault. */
@@ -191,7 +291,7 @@ export function loadConfig(flags: ConfigInput, env: NodeJS.ProcessEnv): Config {
   const file = fromFile(path);
   const environment = fromEnvironment(env);
   const given = defined(flags);
-  const result = ConfigSchema.safeParse({ ...file, ...environment, ...given, home });
+  const result = ConfigRules.safeParse({ ...file, ...environment, ...given, home });
   if (result.success) return result.data;
   const source = (key: PropertyKey | undefined): string => {
     if (key !== undefined && key in given) return "";
@@ -209,6 +309,8 @@ function fromFile(path: string): ConfigInput {
   if (!existsSync(path)) return {};
   let value: unknown;
   try {
+    // Seventy modules, on the way to a driver's start, and most homes have no such file.
+    const { parse }: typeof import("yaml") = createRequire(import.meta.url)("yaml");
     value = parse(readFileSync(path, "utf8"));
   } catch (error) {
     throw new ContixError("EINVAL", `${path}: ${(error as Error).message}`);

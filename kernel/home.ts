@@ -73,8 +73,16 @@ export async function openHome(path: string, random: Randomness): Promise<Home> 
 
 /** What a home may hold before it is closed to others. */
 const OURS = new Set([
-  ...["admin.token", "config.yaml", "admin.token.new", "contixd.json", "contixd.json.new"],
-  ...["contixd.sock", "logs", "models", "swap", "lost+found"],
+  ...[
+    "admin.token",
+    "config.yaml",
+    "admin.token.new",
+    "principals.json",
+    "principals.json.new",
+    "contixd.json",
+    "contixd.json.new",
+  ],
+  ...["contixd.sock", "audit", "logs", "models", "swap", "bin", "nats", "lost+found"],
 ]);
 
 /** Makes the home, or closes an open one to others: but never a directory that is somebody else's. */

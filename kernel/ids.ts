@@ -11,6 +11,11 @@ export function makeId(node: number, counter: number): bigint {
   return (BigInt(node) << COUNTER_BITS) | BigInt(counter);
 }
 
+/** The node in an id: where it was made. */
+export function nodeOf(id: bigint): number {
+  return Number(id >> COUNTER_BITS);
+}
+
 /** `n1.17` for the id of node 1, counter 17. */
 export function showId(id: bigint): string {
   return `n${id >> COUNTER_BITS}.${id & COUNTER_MASK}`;

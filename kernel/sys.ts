@@ -1,9 +1,10 @@
-/** The sys and time syscalls. */
-import { argumentsOf } from "./args.js";
+/** The sys syscalls: what the kernel is, and its figures. */
 import type { Call } from "./call.js";
+import { askerOf } from "./cap/calls.js";
+import { type Asker, sees } from "./cap/check.js";
 import type { Engine } from "./engines/engine.js";
 import { ABI, type Kernel, NODE, VERSION } from "./kernel.js";
-import { processSleeps } from "./mm/process-waits.js";
+import { countStates } from "./proc/ps.js";
 
 export function uname(kernel: Kernel, call: Call): void {
   const { engines, clock } = kernel;
@@ -31,6 +32,7 @@ export function stats(kernel: Kernel, call: Call): void {
   const sum = (of: (engine: Engine) => number): number =>
     running.reduce((total, engine) => total + of(engine), 0);
   const { ready, sched } = engines.defaultEngine;
+  const asker = askerOf(kernel, call);
   call.done({
     $case: "stats",
     value: {
@@ -50,27 +52,49 @@ export function stats(kernel: Kernel, call: Call): void {
       policy: sched.policy,
       syscalls: BigInt(trap.syscalls),
       denied: BigInt(trap.denied),
-      slot: running.flatMap(slotsOf),
+      denials: [...trap.denials].map(([result, n]) => ({ result, calls: BigInt(n) })),
+      door: kernel.doors.all().map(({ figures }) => figures),
+      slot: running.flatMap((engine) => slotsOf(engine, kernel, asker)),
       memoryBudget: BigInt(engines.memoryBudget),
       memoryUsed: BigInt(engines.memoryUsed),
+      ...pagesOfTiers(sum),
+      ...countStates(kernel, asker),
     },
   });
 }
 
-function slotsOf({ model, sched, placer }: Engine) {
-  const running = new Map(sched.running.map((burst) => [burst.spec.cid, burst]));
-  return placer.table.slots.map((entry) => {
-    const burst = entry.cid === undefined ? undefined : running.get(entry.cid);
-    const phase = !burst ? "idle" : burst.generatedSoFar > 0 ? "decode" : "prefill";
-    const pid = burst?.spec.pid ?? 0n;
-    return { slot: entry.index, pid, cid: entry.cid ?? 0n, tokens: entry.resident, phase, model };
-  });
+type Sum = (of: (engine: Engine) => number) => number;
+
+/** Where pages are, and how many have moved since the start. */
+function pagesOfTiers(sum: Sum) {
+  const places = (of: (engine: Engine) => number): bigint => BigInt(sum(of));
+  const moved = (way: "saved" | "loaded" | "written" | "read"): bigint =>
+    places(({ placer: { pool } }) =>
+      pool.pageBytes > 0 ? Math.round(pool.counters[way] / pool.pageBytes) : 0,
+    );
+  return {
+    pagesMemory: places(({ placer }) => placer.pool.frames.count),
+    pagesMemoryUsed: places(({ placer: { pool } }) => pool.frames.count - pool.frames.free),
+    pagesSwap: places(({ placer }) => placer.pool.blocks.count),
+    pagesSwapUsed: places(({ placer: { pool } }) => pool.blocks.count - pool.blocks.free),
+    pagesSaved: moved("saved"),
+    pagesLoaded: moved("loaded"),
+    pagesWritten: moved("written"),
+    pagesRead: moved("read"),
+  };
 }
 
-export function sleep(kernel: Kernel, call: Call): void {
-  const { us } = argumentsOf(call, "sleep");
-  call.waitingOn = "timer";
-  processSleeps(kernel, call.process, Number(us));
-  const cancel = kernel.clock.after(Number(us), () => call.done({ $case: "sleep", value: {} }));
-  call.onEnd(cancel);
+/** The slots of one engine. Whose context is in a slot is told only to who may see him. */
+function slotsOf({ model, sched, placer }: Engine, { journal }: Kernel, asker: Asker) {
+  const running = new Map(sched.running.map((burst) => [burst.spec.cid, burst]));
+  return placer.table.slots.map((entry) => {
+    const { index: slot, cid = 0n } = entry;
+    const burst = running.get(cid);
+    const phase = !burst ? "idle" : burst.generatedSoFar > 0 ? "decode" : "prefill";
+    const owner = journal.state.contexts.get(cid)?.principal;
+    const seen = owner !== undefined && sees(asker, owner);
+    if (!seen) return { slot, pid: 0n, cid: 0n, tokens: 0, phase, model, of: 0 };
+    const of = burst && phase === "prefill" ? burst.spec.genStart : 0;
+    return { slot, pid: burst?.spec.pid ?? 0n, cid, tokens: entry.resident, phase, model, of };
+  });
 }

@@ -1,9 +1,16 @@
 /** One life of a driver: its OS process, and the socket on its file descriptor 3. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { setPriority } from "node:os";
 import type { Duplex } from "node:stream";
 import { type FrameChannel, frames } from "../../proto/frame.js";
 import { FromDriver, ToDriver } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Log } from "../log.js";
+
+/**
+ * Between the kernel's own and the agents' (os-process.ts): the kernel needs little of a processor
+ * and at once, and a driver at work leaves none idle. Its threads take it over as they are made.
+ */
+const DRIVER_NICE = 5;
 
 export interface DriverEvents {
   message(message: FromDriver): void;
@@ -19,6 +26,7 @@ export class DriverProcess {
     const [program = "", ...args] = command;
     const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit", "pipe"] });
     this.#child = child;
+    lowerPriority(child);
     let over = false;
     const gone = (how: string, killed: boolean): void => {
       if (over) return;
@@ -47,5 +55,14 @@ export class DriverProcess {
 
   kill(): void {
     this.#child.kill("SIGKILL");
+  }
+}
+
+function lowerPriority({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    setPriority(pid, DRIVER_NICE);
+  } catch {
+    // It is over already, or was made nicer than that from outside: nothing to lower.
   }
 }

@@ -29,6 +29,7 @@ function scripted(body: string): { driver: LlmDriver; timers: Timers } {
 const plan = (id: bigint, work: boolean): Plan => ({
   id,
   steps: 1,
+  gatherUs: 0,
   copies: [],
   saves: [],
   writes: [],

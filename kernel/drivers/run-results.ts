@@ -7,6 +7,8 @@ export class RunResults {
   #pages: PageDone[] = [];
   #woken = false;
   #lost = false;
+  /** A wake is on its way. */
+  #waking = false;
   #waiter: ((result: RunResult) => void) | undefined;
 
   /** The next result: a loss before outcomes, since a loss makes them void; then a reason to plan. */
@@ -28,9 +30,15 @@ export class RunResults {
     this.#settle();
   }
 
+  /** Many calls that come together are one reason to plan: it is told when all were read. */
   wake(): void {
-    this.#woken = true;
-    this.#settle();
+    if (this.#waking) return;
+    this.#waking = true;
+    setImmediate(() => {
+      this.#waking = false;
+      this.#woken = true;
+      this.#settle();
+    });
   }
 
   /** The driver is gone; what it said and nobody has read yet is void. */

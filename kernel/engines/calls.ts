@@ -72,13 +72,22 @@ function describe(kernel: Kernel, model: ServedModel, facts: ModelFacts | undefi
   };
 }
 
+/** The model that the call's handle names, or its argument. EPERM when they differ. */
+export function modelNamed(call: Call, asked: string): string {
+  const held = call.uses.find(({ object }) => object.type === "model");
+  const name = String(held?.object.id ?? asked);
+  if (asked === "" || asked === name) return name;
+  const message = `the handle is on the model ${name}, and the call asks for ${asked}`;
+  throw new ContixError("EPERM", message, { argument: "model" });
+}
+
 export async function tokenize(kernel: Kernel, call: Call): Promise<void> {
-  const { text, special, model: name } = argumentsOf(call, "tokenize");
+  const { text, special, model: asked } = argumentsOf(call, "tokenize");
   if (text.length > TOKENIZE_LIMIT) {
     const message = `a text of ${text.length} characters; at most ${TOKENIZE_LIMIT} a call`;
     throw new ContixError("E2BIG", message, { argument: "text" });
   }
-  const model = await kernel.engines.find(name);
+  const model = await kernel.engines.find(modelNamed(call, asked));
   using _ = model.hold();
   const { driver } = await model.upFor(call);
   const what = { $case: "encode" as const, value: { text, special, start: false } };

@@ -14,14 +14,10 @@ import { PageCosts } from "../mm/page-costs.js";
 import { Placer } from "../mm/place.js";
 import { PagePool } from "../mm/pool.js";
 import type { Portions } from "../mm/tier.js";
+import { policyInForce } from "../sched/choice.js";
+import type { ChunkRate } from "../sched/chunk-rate.js";
 import { Loop } from "../sched/loop.js";
-import type { Policy } from "../sched/policy.js";
-import { priority } from "../sched/priority.js";
-import { roundRobin } from "../sched/rr.js";
 import { Scheduler } from "../sched/scheduler.js";
-
-/** Waiting this long is worth one nice value. */
-const AGING_US = 1_000_000;
 
 export interface Engine {
   /** The model's name. */
@@ -38,6 +34,7 @@ export interface EngineParts {
   readonly config: Config;
   readonly clock: Clock;
   readonly journal: Journal;
+  readonly chunkRate: ChunkRate;
 }
 
 /** Makes the parts and joins them. The loop does not run yet. */
@@ -45,16 +42,21 @@ export function makeEngine(
   model: string,
   ready: Ready,
   driver: LlmDriver,
-  { config, clock, journal }: EngineParts,
+  { config, clock, journal, chunkRate }: EngineParts,
 ): Engine {
   const { slots, chunkTokens } = ready;
-  const { quantum, interTokenMs } = config;
+  const { interTokenMs } = config;
+  const policy = policyInForce(journal.state, config);
   const interTokenUs = interTokenMs * 1000;
   const pool = poolOf(ready, config);
-  const placer = new Placer(journal.state, { slotCount: slots, chunkTokens, interTokenUs, pool });
-  const lostShare = (cid: bigint): number => placer.lostShare(cid);
-  const reviewUs = AGING_US;
-  const sched = new Scheduler({ policy: policyOf(config), slots, quantum, reviewUs, lostShare });
+  // Whoever waits for a slot may get one after any step.
+  const gatherUs = (): number => (sched.waiting > 0 ? 0 : chunkRate.gatherUs);
+  const placement = { slotCount: slots, chunkTokens, interTokenUs, gatherUs, pool };
+  const placer = new Placer(journal.state, placement);
+  const sched: Scheduler = new Scheduler({
+    ...{ policy, slots },
+    switchCost: (burst) => placer.switchCost(burst),
+  });
   const loop = new Loop(sched, placer, driver, journal, clock);
   return { model, ready, driver, sched, placer, loop };
 }
@@ -73,8 +75,4 @@ function poolOf({ engineDigest, pageBytes, frames, blocks }: Ready, { eviction, 
 
 function portions(principal: number, process: number): Portions {
   return { principal: principal / 100, process: process / 100 };
-}
-
-function policyOf({ policy, quantum }: Config): Policy {
-  return policy === "rr" ? roundRobin(quantum) : priority(quantum, AGING_US);
 }

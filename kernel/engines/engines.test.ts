@@ -5,6 +5,7 @@ import { loadConfig } from "../config.js";
 import { scriptedCommand, Timers } from "../drivers/testing/scripted.js";
 import { memoryJournal } from "../journal/journal.js";
 import { silentLog } from "../log.js";
+import { ChunkRate } from "../sched/chunk-rate.js";
 import { Engines } from "./engines.js";
 
 const open: Engines[] = [];
@@ -23,6 +24,7 @@ function models(memoryBudget = 100, body = READY) {
   const engines = new Engines({
     config: loadConfig({ home: "/nonexistent", model: "a" }, {}),
     ...{ clock: timers, log: silentLog, journal: memoryJournal(), idleUs: IDLE_US, memoryBudget },
+    chunkRate: new ChunkRate(),
     onBroken: (error) => {
       throw error;
     },

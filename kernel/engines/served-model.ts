@@ -7,21 +7,15 @@
 
 import { ContixError } from "../../proto/errno.js";
 import type { Call } from "../call.js";
-import type { Clock } from "../clock.js";
-import type { Config } from "../config.js";
 import type { DriverState } from "../drivers/driver-options.js";
 import { LlmDriver } from "../drivers/llm.js";
-import type { Journal } from "../journal/journal.js";
 import type { Log } from "../log.js";
 import { Admission } from "../sched/admission.js";
-import { type Engine, makeEngine } from "./engine.js";
+import { type Engine, type EngineParts, makeEngine } from "./engine.js";
 import type { DriverSpec, ModelLibrary } from "./library.js";
 import { pageRoom } from "./page-room.js";
 
-export interface ServedModelParts {
-  readonly config: Config;
-  readonly clock: Clock;
-  readonly journal: Journal;
+export interface ServedModelParts extends EngineParts {
   readonly log: Log;
   readonly library: ModelLibrary;
   /** After so long without use its driver is stopped, microseconds; 0: never. */

@@ -112,12 +112,26 @@ describe("an owner", () => {
     });
     const state = fold(...TALK, process(3n), moved(3n, 4));
     expect(state.processes.get(1n)?.handles.size).toBe(0);
-    expect(state.processes.get(3n)?.handles.get(4)).toBe(1n);
+    const root = state.processes.get(3n)?.handles.get(4) ?? 0n;
+    expect(state.caps.get(root)).toMatchObject({ object: { type: "context", id: 1n }, handle: 4 });
     expect(state.processes.get(3n)?.holds).toEqual({ contexts: 1, tokens: 9, pinnedPages: 0 });
     apply(state, moved(0n, 0));
     expect(state.processes.get(3n)?.holds.contexts).toBe(0);
-    expect(state.principals.get("a")).toEqual({ contexts: 1, tokens: 9, pinnedPages: 0 });
+    expect(state.holdings.get("a")).toEqual({ contexts: 1, tokens: 9, pinnedPages: 0 });
   });
+});
+
+it("a closed context leaves no capability behind, the owner's or a granted one", () => {
+  const state = fold(...TALK, process(3n));
+  const parent = context(state).cap;
+  const object = { type: "context", id: 1n } as const;
+  const id = BigInt(state.counters.cap + 1);
+  apply(state, { type: "cap.made", id, parent, holder: 3n, handle: 9, object, rights: 1 });
+  expect(state.processes.get(3n)?.handles.size).toBe(1);
+  apply(state, { type: "ctx.closed", cid: 1n });
+  expect(state.processes.get(1n)?.handles.size).toBe(0);
+  expect(state.processes.get(3n)?.handles.size).toBe(0);
+  expect([state.caps.has(parent), state.caps.has(id)]).toEqual([false, false]);
 });
 
 describe("advice", () => {
@@ -176,7 +190,7 @@ describe("the sums", () => {
         }
         for (const principal of ["a", "b"]) {
           const own = all.filter((ctx) => ctx.principal === principal);
-          expect(state.principals.get(principal)).toEqual(own.length > 0 ? sum(own) : undefined);
+          expect(state.holdings.get(principal)).toEqual(own.length > 0 ? sum(own) : undefined);
         }
       }),
       { numRuns: 200 },

@@ -6,6 +6,7 @@
  * generated). What then stands at the end is known where an input ended, or within
  * what was generated after it; anywhere else it is plain text.
  */
+import { ALL_RIGHTS } from "../cap/rights.js";
 import {
   copyPaging,
   newPaging,
@@ -16,6 +17,7 @@ import {
   noteGenerated,
   noteGiven,
 } from "../mm/overflow/segments.js";
+import { endObject, makeCap, moveCap } from "./fold-caps.js";
 import type { JournalRecord, Tail } from "./records.js";
 import { COUNTER, type ContextState, type Holdings, type Run, type State } from "./state.js";
 
@@ -66,6 +68,7 @@ function open(
     cid,
     owner,
     handle,
+    cap: 0n,
     principal: state.processes.get(owner)?.principal ?? source?.principal ?? "",
     model: origin?.model ?? "",
     engine: origin?.engine ?? "",
@@ -98,12 +101,14 @@ function open(
 function change(state: State, context: ContextState, record: ContextRecord): void {
   switch (record.type) {
     case "ctx.given":
+      spend(state, context, record.tokens.length);
       extend(context, record.tokens, true);
       context.tail = record.tail;
       if (record.tokens.length > 0) mark(context);
       noteGiven(context.paging, record.tokens.length, record.parts);
       break;
     case "ctx.generated":
+      spend(state, context, record.tokens.length);
       extend(context, record.tokens, false);
       noteGenerated(context.paging, record.tokens.length, context.tail === "assistant");
       break;
@@ -121,6 +126,7 @@ function change(state: State, context: ContextState, record: ContextRecord): voi
       context.paging.high = record.high;
       break;
     case "ctx.filled":
+      spend(state, context, record.tokens.length);
       fill(context, record);
       noteFilled(context.paging, record.tokens.length, record.paging);
       break;
@@ -137,28 +143,34 @@ function change(state: State, context: ContextState, record: ContextRecord): voi
       context.share = record.share;
       break;
     case "ctx.moved":
-      takeBack(state, context);
       context.owner = record.owner;
       context.handle = record.handle;
       hand(state, context);
       break;
     case "ctx.closed":
-      takeBack(state, context);
+      endObject(state, { type: "context", id: record.cid });
       state.contexts.delete(record.cid);
       break;
   }
 }
 
-/** Puts the handle into its owner's table. */
-function hand(state: State, { owner, handle, cid }: ContextState): void {
-  const process = state.processes.get(owner);
-  if (!process || handle === 0) return;
-  process.handles.set(handle, cid);
-  process.nextHandle = Math.max(process.nextHandle, handle + 1);
+/** What a principal's contexts ever took; a fork takes nothing new. */
+function spend(state: State, { principal, owner }: ContextState, tokens: number): void {
+  for (const budget of state.processes.get(owner)?.budgets ?? []) budget.spent += tokens;
+  state.spent.set(principal, (state.spent.get(principal) ?? 0) + tokens);
 }
 
-function takeBack(state: State, { owner, handle }: ContextState): void {
-  state.processes.get(owner)?.handles.delete(handle);
+/** The root of its capabilities is its owner's, or, while it is kept, nobody's. */
+function hand(state: State, context: ContextState): void {
+  const { owner, handle, cid } = context;
+  const root = state.caps.get(context.cap);
+  if (root) moveCap(state, root, owner, handle);
+  else if (handle !== 0 || owner === 0n) {
+    context.cap = BigInt(state.counters.cap + 1);
+    const object = { type: "context" as const, id: cid };
+    const whole = { object, rights: ALL_RIGHTS, holder: owner, handle };
+    makeCap(state, { id: context.cap, parent: 0n, ...whole });
+  }
 }
 
 function extend(context: ContextState, tokens: readonly number[], given: boolean): void {
@@ -223,11 +235,12 @@ function charge(state: State, context: ContextState, sign: 1 | -1): void {
   };
   const process = state.processes.get(owner);
   if (process) add(process.holds);
-  let held = state.principals.get(principal);
+  for (const budget of process?.budgets ?? []) add(budget.holds);
+  let held = state.holdings.get(principal);
   if (!held) {
     held = { contexts: 0, tokens: 0, pinnedPages: 0 };
-    state.principals.set(principal, held);
+    state.holdings.set(principal, held);
   }
   add(held);
-  if (held.contexts === 0) state.principals.delete(principal);
+  if (held.contexts === 0) state.holdings.delete(principal);
 }

@@ -4,7 +4,14 @@
  */
 
 import type { Filed, Filling, OverflowPolicy, Part, Segment } from "../mm/overflow/segments.js";
+import type { SuperviseRecord } from "../proc/supervise/fold.js";
 import type { SamplingSpec } from "../sched/burst.js";
+import type { CapRecord } from "./fold-caps.js";
+import type { IpcRecord } from "./fold-ipc.js";
+import type { PrincipalRecord } from "./fold-principals.js";
+import type { ProcRecord } from "./fold-procs.js";
+import type { SchedRecord } from "./fold-sched.js";
+import type { TimeRecord } from "./fold-time.js";
 import type { Run, Seam } from "./state.js";
 
 /** What stands at the end of a context, for the text server: see ChatTail in llm.proto. */
@@ -23,23 +30,13 @@ export interface LastGeneration {
 }
 
 export type JournalRecord =
-  // ---- processes ----
-  | {
-      type: "proc.created";
-      pid: bigint;
-      parent: bigint;
-      name: string;
-      principal: string;
-      nice: number;
-      /** Spawned by the kernel, as opposed to started elsewhere and attached. */
-      spawned: boolean;
-      log: string;
-      at: number;
-    }
-  | { type: "proc.run"; pid: bigint; run: number; tokenHash: string; resumeHash: string }
-  | { type: "proc.niced"; pid: bigint; nice: number }
-  | { type: "proc.exited"; pid: bigint; code: number; cause: string; at: number }
-  | { type: "proc.reaped"; pid: bigint }
+  | CapRecord
+  | PrincipalRecord
+  | ProcRecord
+  | IpcRecord
+  | TimeRecord
+  | SchedRecord
+  | SuperviseRecord
   // ---- contexts ----
   | {
       type: "ctx.created";
@@ -128,9 +125,8 @@ export type JournalRecord =
       sampling: SamplingSpec;
       call: Uint8Array;
     }
+  /** What an external call is about to do, before it does: without a result behind it nobody knows. */
+  | { type: "call.intent"; pid: bigint; run: number; seq: bigint; digest: string }
   /** A finished call: its reply stays until the caller acknowledges it. */
   | { type: "call.done"; pid: bigint; run: number; seq: bigint; digest: string; reply: Uint8Array }
-  | { type: "call.acked"; pid: bigint; run: number; through: bigint; also: readonly bigint[] }
-  // ---- messages ----
-  | { type: "mail.sent"; id: bigint; from: bigint; to: bigint; topic: string; body: Uint8Array }
-  | { type: "mail.taken"; id: bigint; pid: bigint };
+  | { type: "call.acked"; pid: bigint; run: number; through: bigint; also: readonly bigint[] };

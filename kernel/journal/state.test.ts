@@ -43,6 +43,7 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   fc.record({ type: type("ctx.given"), cid, tokens, tail }),
   fc.record({ type: type("ctx.generated"), cid, tokens }),
   fc.record({ type: type("ctx.closed"), cid }),
+  fc.record({ type: type("call.intent"), pid, run, seq, digest: fc.constant("d") }),
   fc.record({ type: type("call.done"), pid, run, seq, digest: fc.constant("d"), reply: bytes }),
   fc.record({
     type: type("call.acked"),
@@ -53,13 +54,10 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   }),
   fc.record({
     type: type("mail.sent"),
-    id: seq,
-    from: pid,
-    to: pid,
-    topic: fc.constant(""),
-    body: bytes,
+    box: fc.record({ pid }),
+    mail: fc.record({ id: seq, from: pid, topic: fc.constant(""), body: bytes }),
   }),
-  fc.record({ type: type("mail.taken"), id: seq, pid }),
+  fc.record({ type: type("mail.taken"), box: fc.record({ pid }), id: seq }),
 );
 
 /** The kernel makes every id once. */
@@ -72,7 +70,7 @@ function once(records: readonly JournalRecord[]): JournalRecord[] {
         : r.type === "ctx.created"
           ? `c${r.cid}`
           : r.type === "mail.sent"
-            ? `m${r.id}`
+            ? `m${r.mail.id}`
             : "";
     if (name === "") return true;
     if (used.has(name)) return false;
@@ -84,11 +82,12 @@ function once(records: readonly JournalRecord[]): JournalRecord[] {
 function check(state: State): void {
   for (const process of state.processes.values()) {
     const sum = (sizes: number[]): number => sizes.reduce((a, b) => a + b, 0);
-    expect(process.mailboxBytes).toBe(sum(process.mailbox.map(({ body }) => body.length)));
+    const { mails, bytes: held } = process.mailbox;
+    expect(held).toBe(sum(mails.map(({ body }) => body.length)));
     expect(process.resultBytes).toBe(sum([...process.results.values()].map((r) => r.reply.length)));
     for (const kept of process.results.keys()) expect(kept > process.ackedThrough).toBe(true);
     if (!process.exit) continue;
-    expect(process.results.size + process.mailbox.length).toBe(0);
+    expect(process.results.size + mails.length).toBe(0);
     expect(process.tokenHash + process.resumeHash).toBe("");
   }
   for (const { tokens, runs } of state.contexts.values()) {

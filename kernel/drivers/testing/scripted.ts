@@ -42,7 +42,7 @@ export function scriptedCommand(body: string): string[] {
       if (msg.$case === "shutdown") process.exit(0);
       on(msg, (message) => channel.send(message));
     }, () => process.exit(0));
-    const outcome = (plan, last) => ({ msg: { $case: "outcome", value: { plan, step: 0, stepUs: 1, last, rows: [] } } });
+    const outcome = (plan, last) => ({ msg: { $case: "outcome", value: { plan, step: 0, steps: 1, stepUs: 1, last, rows: [] } } });
     function on(msg, send) { ${body} }`;
   return [process.execPath, "--input-type=module", "-e", program];
 }
