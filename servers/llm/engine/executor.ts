@@ -28,6 +28,7 @@ import type { Detokenizer } from "../text/server.js";
 import { Agenda, type Entry, type Remainder } from "./agenda.js";
 import { checkPages, type PagePlaces } from "./check-pages.js";
 import { checkPlan } from "./check-plan.js";
+import { Gathering } from "./gathering.js";
 import { LookupRow } from "./lookup-row.js";
 import type { DecodeRow, Model } from "./model.js";
 import { PageMover } from "./page-mover.js";
@@ -39,7 +40,7 @@ export interface ExecutorPorts {
   readonly model: Model;
   /** A fresh detokenizer, for one burst. */
   detokenizer(): Detokenizer;
-  /** Hears one outcome per step, in order. */
+  /** Hears of every step, in order: one outcome each, or several as one where the plan lets it. */
   report(outcome: Outcome): void;
   /** Where pages are written to and read from. */
   readonly swap?: Swap | undefined;
@@ -60,6 +61,7 @@ export class Executor {
   readonly #places: PagePlaces;
   readonly #pages: PageMover;
   readonly #lookup: LookupRow | undefined;
+  readonly #outcomes: Gathering;
   /** Plans that wait for the boundary, oldest first. */
   #arrived: Plan[] = [];
   #lastPlan = -1n;
@@ -70,6 +72,7 @@ export class Executor {
     const { slots, slotTokens, eosIds } = ports.model.info;
     this.#ports = ports;
     this.#limits = { slotTokens, eosIds: new Set(eosIds) };
+    this.#outcomes = new Gathering(ports);
     this.#slots = Array.from({ length: slots }, (_, index) => new Slot(index));
     const { pages } = ports.model;
     this.#lookup = LookupRow.of(ports.model, ports.lookup ?? 0);
@@ -103,6 +106,7 @@ export class Executor {
     try {
       await this.#serve();
     } finally {
+      this.#outcomes.flush();
       await this.#pages.close();
     }
   }
@@ -133,6 +137,7 @@ export class Executor {
    */
   async #adopt(): Promise<Agenda | undefined> {
     const plans = this.#arrived;
+    if (plans.length > 0) this.#outcomes.flush();
     this.#arrived = [];
     for (const plan of plans) {
       if (plan.id <= this.#lastPlan) {
@@ -202,15 +207,21 @@ export class Executor {
       rows.push(await this.#prefill(chunk));
       if (chunk.sample) agenda.decodeAfter(chunk.burst.id, chunk.slot.index);
     }
-    const step = agenda.step;
+    const { step, plan } = agenda;
     const more = agenda.advance();
-    this.#ports.report({
-      plan: agenda.plan.id,
+    const outcome = {
+      plan: plan.id,
       step,
+      steps: 1,
       stepUs: Math.round(this.#ports.nowUs() - begun),
       last: !more && this.#arrived.length === 0,
       rows,
-    });
+    };
+    this.#outcomes.add(
+      outcome,
+      plan,
+      chunk !== undefined || rows.some((row) => this.#isFirst(row)),
+    );
     return more ? agenda : undefined;
   }
 
@@ -258,6 +269,11 @@ export class Executor {
   #told(slot: Slot, burst: RunningBurst, progress: Progress): RowOutcome {
     if (progress.finish !== "") slot.unbind();
     return { burst: burst.id, slot: slot.index, length: slot.length, ...progress };
+  }
+
+  /** Whether a row sampled the first token of its burst. */
+  #isFirst({ slot, length, sampled }: RowOutcome): boolean {
+    return length + 1 - sampled.length === this.#slot(slot).burst?.genStart;
   }
 
   #slot(index: number): Slot {

@@ -9,7 +9,7 @@
  */
 
 import { type KvBuffer, type KvSlots, pageBytes } from "./kv-slots.js";
-import { PAGE_TOKENS, type Pages } from "./pages.js";
+import { type Fill, PAGE_TOKENS, type Pages } from "./pages.js";
 
 export class KvFrames implements Pages {
   readonly bytes: number;
@@ -46,9 +46,26 @@ export class KvFrames implements Pages {
     return this.#pieces((head) => this.#kv.atFrame(frame, head));
   }
 
-  inSlot(slot: number, start: number): Uint8Array[] {
+  inSlot(slot: number, start: number): Fill {
     this.#filled(slot, start + PAGE_TOKENS);
-    return this.#pieces((head) => this.#kv.at(slot, head, start));
+    return (bytes) => this.#fill(slot, start, bytes);
+  }
+
+  get staging(): Uint8Array {
+    return this.#kv.staging;
+  }
+
+  /** From the staging, without a view of each piece: of a small piece that costs more than its copy. */
+  #fill(slot: number, start: number, bytes: Uint8Array): void {
+    const whole = new Uint8Array(bytes.buffer);
+    let from = bytes.byteOffset;
+    this.#each(({ buffer, byteOffset, BYTES_PER_ELEMENT: size }, head) => {
+      const length = PAGE_TOKENS * this.#kv.shape.headDim * size;
+      const to = byteOffset + this.#kv.at(slot, head, start) * size;
+      if (buffer === bytes.buffer) whole.copyWithin(to, from, from + length);
+      else new Uint8Array(buffer, to, length).set(new Uint8Array(bytes.buffer, from, length));
+      from += length;
+    });
   }
 
   #each(move: (buffer: KvBuffer, head: number) => void): void {

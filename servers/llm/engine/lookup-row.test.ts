@@ -56,7 +56,7 @@ async function outcomes(lookup: number, slotTokens: number): Promise<Outcome[]> 
     },
     nowUs: () => 0,
   });
-  const none = { copies: [], saves: [], writes: [], reads: [], rows: [] };
+  const none = { copies: [], saves: [], writes: [], reads: [], rows: [], gatherUs: 0 };
   const chunk = { burst: 1n, slot: 0, start: 0, tokens: [0, 1, 2, 3], sample: true };
   const bind = { slot: 0, keep: 0, burst: BURST, loads: [] };
   const plan: Plan = { id: 1n, steps: 64, binds: [bind], chunks: [chunk], ...none };

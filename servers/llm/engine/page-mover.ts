@@ -129,9 +129,9 @@ export class PageMover {
           `the plan reads a page to position ${read.start} of slot ${slot.index}, which has ${slot.length} tokens`,
         );
       }
-      // The views first: they keep the model from writing there by itself.
-      const page = this.#ports.pages.inSlot(slot.index, read.start);
-      const bytes = this.#swap.read(read.block, read.name, page);
+      // First this: it keeps the model from writing there by itself.
+      const fill = this.#ports.pages.inSlot(slot.index, read.start);
+      const bytes = this.#swap.read(read.block, read.name, fill);
       const over = this.#arrive(slot, slot.reading, bytes, read);
       slot.reading = over;
       this.#watch(

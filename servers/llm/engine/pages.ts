@@ -21,10 +21,26 @@ export interface Pages {
   /** The bytes of a frame, in an order of the model's own. */
   frame(frame: number): readonly Uint8Array[];
   /**
-   * The bytes of the 16 positions from start on, in the same order, to be written to:
+   * What fills the 16 positions from start on, with the bytes of a frame in the same order:
    * from now on the model writes nothing there by itself. The slot's content ends there.
    */
-  inSlot(slot: number, start: number): readonly Uint8Array[];
+  inSlot(slot: number, start: number): Fill;
+  /** Memory from which `Fill` takes bytes at the least cost; whoever reads pages may have it. */
+  readonly staging?: Uint8Array;
+}
+
+/** Takes the bytes of one page, at once. */
+export type Fill = (bytes: Uint8Array) => void;
+
+/** Fills a page that lies in these pieces. */
+export function fillPieces(pieces: readonly Uint8Array[]): Fill {
+  return (bytes) => {
+    let at = 0;
+    for (const piece of pieces) {
+      piece.set(bytes.subarray(at, at + piece.length));
+      at += piece.length;
+    }
+  };
 }
 
 /** Of a model that has none. */

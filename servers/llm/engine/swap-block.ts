@@ -51,9 +51,9 @@ export class BlockFormat {
     block.set(this.#checksum(block), at + CHECKSUM_AT);
   }
 
-  /** Whether `block` [length] holds the page `name`, as it was sealed. */
+  /** Whether `block` [length or more] holds the page `name`, as it was sealed. */
   holds(name: Uint8Array, block: Buffer): boolean {
-    const header = block.subarray(this.#pageBytes);
+    const header = block.subarray(this.#pageBytes, this.length);
     return (
       header.subarray(0, NAME_BYTES).equals(name) &&
       header.readUInt32LE(NAME_BYTES) === this.#pageBytes &&
@@ -61,14 +61,9 @@ export class BlockFormat {
     );
   }
 
-  /** Copies the page in `block` to where it is wanted. */
-  open(block: Buffer, page: readonly Uint8Array[]): void {
-    let at = block.byteOffset;
-    for (const piece of page) {
-      // Not `subarray`: a buffer's own takes longer than the copy, and there are hundreds.
-      piece.set(new Uint8Array(block.buffer, at, piece.length));
-      at += piece.length;
-    }
+  /** The page in `block`. */
+  page(block: Buffer): Uint8Array {
+    return new Uint8Array(block.buffer, block.byteOffset, this.#pageBytes);
   }
 
   /** Of the bytes, the name and the length. */

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { fillPieces } from "./pages.js";
 import { SwapFile } from "./swap-file.js";
 
 /** As of a model with 3 heads: a page is many pieces. */
@@ -41,7 +42,7 @@ function page(n: number): Uint8Array[] {
 
 async function readPage(block: number, n: number): Promise<[string, Uint8Array[]]> {
   const into = page(255);
-  return [await swap.read(block, name(n), into), into];
+  return [await swap.read(block, name(n), fillPieces(into)), into];
 }
 
 test("gives back what it was given, and has its size from the first moment", async () => {
@@ -132,6 +133,26 @@ test("goes on when the file is removed, and begins a new one next time", async (
   await swap.close();
   swap = await SwapFile.open(path, 10 * STRIDE, PAGE);
   expect((await readPage(7, 7))[0]).toBe("bad page");
+});
+
+test("neighbours are read at once, through the memory that was given, and a bad one spoils no other", async () => {
+  await swap.close();
+  const memory = new Uint8Array(10 * STRIDE);
+  swap = await SwapFile.open(path, 10 * STRIDE, PAGE, memory.subarray(0, 8 * STRIDE));
+  const all = [2, 3, 4, 5, 6, 9, 0, 1];
+  await Promise.all(all.map((block) => swap.write(block, name(block), page(block))));
+  const file = await open(path, "r+");
+  await file.write(Buffer.alloc(1), 0, 1, 4 * STRIDE + 5);
+  await file.close();
+  const read = await Promise.all(all.map((block) => readPage(block, block)));
+  expect(read.map(([error]) => error)).toEqual(all.map((block) => (block === 4 ? "bad page" : "")));
+  for (const [i, block] of all.entries())
+    if (block !== 4) expect(read[i]?.[1]).toEqual(page(block));
+  expect(memory.subarray(8 * STRIDE).every((byte) => byte === 0)).toBe(true);
+  expect(memory.some((byte) => byte !== 0)).toBe(true);
+  await truncate(path, 9 * STRIDE + 100);
+  const cut = await Promise.all([8, 9].map((block) => readPage(block, block)));
+  expect(cut.map(([error]) => error)).toEqual(["bad page", "bad page"]);
 });
 
 test("a closed file says so in words", async () => {

@@ -13,19 +13,24 @@
  * checked in the hundred pieces that a page is in its slot, and no bad page gets there.
  * Both use threads of the pool on which the model's runs wait their turn too, so that a
  * slow disk may never have all of them.
+ *
+ * Reads of blocks that lie one behind the other are one read of the file, as many as the
+ * buffer has room for: a context's pages were written in order. While one buffer is checked
+ * and taken, the other is being read.
  */
 
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ContixError, type Errno } from "../../../proto/errno.js";
+import { BlockReads, words } from "./block-reads.js";
 import { Lane } from "./lane.js";
+import type { Fill } from "./pages.js";
 import { preallocate } from "./preallocate.js";
-import { BAD_PAGE, BUSY, type Swap } from "./swap.js";
+import { BUSY, type Swap } from "./swap.js";
 import { BlockFormat } from "./swap-block.js";
 
-/** Of the pool's four threads, one is the model's. */
-const READERS = 2;
+/** Of the pool's four threads one is the model's, and two are for reads. */
 const WRITERS = 1;
 
 /** Writes that may wait for the disk, bytes; and at least so many pages. */
@@ -36,26 +41,31 @@ export class SwapFile implements Swap {
   readonly blocks: number;
   readonly #file: FileHandle;
   readonly #format: BlockFormat;
-  readonly #readers = new Lane(READERS);
   readonly #writers = new Lane(WRITERS);
   /** Buffers of blocks: those that no write has, and how many may still be made. */
   readonly #free: Buffer[] = [];
   #unmade: number;
-  /** Buffers that no read has: as many as there were readers at once. */
-  readonly #unread: Buffer[] = [];
+  readonly #reads: BlockReads;
 
-  private constructor(file: FileHandle, format: BlockFormat, blocks: number) {
+  private constructor(file: FileHandle, format: BlockFormat, blocks: number, staging?: Uint8Array) {
     this.blocks = blocks;
     this.#file = file;
     this.#format = format;
+    this.#reads = new BlockReads(file, format, staging);
     this.#unmade = Math.max(LEAST_STAGED, Math.floor(STAGING_BYTES / format.length));
   }
 
   /**
-   * Opens the file at `path`, or makes it, with `size` bytes at most.
+   * Opens the file at `path`, or makes it, with `size` bytes at most. Reads go through
+   * `staging`, or memory of its own.
    * @throws ContixError ENOSPC, EACCES, EINVAL, EIO: there is no such file then
    */
-  static async open(path: string, size: number, pageBytes: number): Promise<SwapFile> {
+  static async open(
+    path: string,
+    size: number,
+    pageBytes: number,
+    staging?: Uint8Array,
+  ): Promise<SwapFile> {
     const format = new BlockFormat(pageBytes);
     const blocks = Math.floor(size / format.stride);
     if (blocks === 0) {
@@ -67,7 +77,7 @@ export class SwapFile implements Swap {
       await mkdir(dirname(path), { mode: 0o700 }).catch(() => {});
       const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
       await prepare(file, path, blocks * format.stride);
-      return new SwapFile(file, format, blocks);
+      return new SwapFile(file, format, blocks, staging);
     } catch (error) {
       throw new ContixError(errnoOf(error), `the swap file ${path}: ${words(error)}`, {
         cause: error,
@@ -91,24 +101,12 @@ export class SwapFile implements Swap {
     });
   }
 
-  read(block: number, name: Uint8Array, page: readonly Uint8Array[]): Promise<string> {
-    return this.#readers.run(async () => {
-      const buffer = this.#unread.pop() ?? Buffer.allocUnsafeSlow(this.#format.length);
-      try {
-        const whole = await readAll(this.#file, buffer, block * this.#format.stride);
-        if (!whole || !this.#format.holds(name, buffer)) return BAD_PAGE;
-        this.#format.open(buffer, page);
-        return "";
-      } catch (error) {
-        return words(error);
-      } finally {
-        this.#unread.push(buffer);
-      }
-    });
+  read(block: number, name: Uint8Array, fill: Fill): Promise<string> {
+    return this.#reads.read(block, name, fill);
   }
 
   async close(): Promise<void> {
-    await this.#readers.idle();
+    await this.#reads.idle();
     await this.#writers.idle();
     await this.#file.close();
   }
@@ -143,16 +141,6 @@ async function writeAll(file: FileHandle, bytes: Buffer, position: number): Prom
   }
 }
 
-/** @returns false when the file ends before */
-async function readAll(file: FileHandle, bytes: Buffer, position: number): Promise<boolean> {
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesRead } = await file.read(bytes, at, bytes.length - at, position + at);
-    if (bytesRead === 0) return false;
-    at += bytesRead;
-  }
-  return true;
-}
-
 /** What the system's errors are for whoever wanted the file. */
 const CODES: Readonly<Record<string, Errno>> = {
   ENOSPC: "ENOSPC",
@@ -169,8 +157,4 @@ const CODES: Readonly<Record<string, Errno>> = {
 function errnoOf(error: unknown): Errno {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return CODES[code] ?? "EIO";
-}
-
-function words(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 /** A swap file for tests, in memory: it outlives its driver when the test keeps it. */
 
+import type { Fill } from "../pages.js";
 import { BAD_PAGE, type Swap } from "../swap.js";
 
 interface StoredPage {
@@ -25,15 +26,11 @@ export class MemorySwap implements Swap {
     return "";
   }
 
-  async read(block: number, name: Uint8Array, page: readonly Uint8Array[]): Promise<string> {
+  async read(block: number, name: Uint8Array, fill: Fill): Promise<string> {
     await this.#later();
     const stored = this.#stored.get(block);
     if (stored?.name !== key(name)) return BAD_PAGE;
-    let at = 0;
-    for (const piece of page) {
-      piece.set(stored.bytes.subarray(at, at + piece.length));
-      at += piece.length;
-    }
+    fill(stored.bytes);
     return "";
   }
 

@@ -33,6 +33,7 @@ export function planOf(id: bigint, fields: Partial<Plan>): Plan {
   return {
     id,
     steps: 1,
+    gatherUs: 0,
     copies: [],
     saves: [],
     writes: [],

@@ -1,6 +1,6 @@
 /** The KV of models for tests: one 32-bit word a token, in slots and in frames. */
 
-import { PAGE_TOKENS, type Pages } from "../pages.js";
+import { fillPieces, PAGE_TOKENS, type Pages } from "../pages.js";
 
 interface WordSlot {
   readonly words: Uint32Array;
@@ -52,7 +52,7 @@ export class WordKv {
       inSlot: (index, start) => {
         const slot = this.#slot(index);
         slot.length = start + PAGE_TOKENS;
-        return [bytes(slot.words.subarray(start, slot.length))];
+        return fillPieces([bytes(slot.words.subarray(start, slot.length))]);
       },
     };
   }
