@@ -1,0 +1,32 @@
+/** POST /v1/chat/completions */
+import { parseBody, readJson } from "./body.js";
+import { ChatBody, messagesOf } from "./chat-body.js";
+import { type Exchange, type Gateway, keyOf, withKernel } from "./gateway.js";
+import { type Shape, serve } from "./serve.js";
+
+const CHAT: Shape = {
+  id: "chatcmpl",
+  object: "chat.completion",
+  chunkObject: "chat.completion.chunk",
+  input: "messages",
+  whole: ({ text }) => ({ message: { role: "assistant", content: text, refusal: null } }),
+  opening: () => ({ delta: { role: "assistant", content: "" } }),
+  piece: (text) => ({ delta: { content: text } }),
+  closing: () => ({ delta: {} }),
+};
+
+export async function chatCompletions(gateway: Gateway, exchange: Exchange): Promise<Response> {
+  const key = keyOf(exchange);
+  // Who is unknown is told so before its body is read.
+  await withKernel(gateway, key, async () => undefined);
+  const json = await readJson(exchange.env.incoming, gateway.options.bodyBytes);
+  const body = parseBody(ChatBody, json);
+  const messages = messagesOf(body);
+  return serve(gateway, exchange, {
+    key,
+    body: { ...body, max_tokens: body.max_completion_tokens ?? body.max_tokens },
+    shape: CHAT,
+    prompts: 1,
+    generate: (os, _prompt, options) => os.llm.chat(messages, options),
+  });
+}

@@ -1,0 +1,64 @@
+/** What the rooms of the gateway share, and one request's way through them. */
+import type { HttpBindings } from "@hono/node-server";
+import type { Context } from "hono";
+import type { Logger } from "pino";
+import { ConnectionError, type Os } from "../../syscalls/index.js";
+import type { Attachments } from "./attachments.js";
+import { ApiError } from "./errors.js";
+import type { KernelHealth } from "./kernel-health.js";
+import type { GatewayMetrics } from "./metrics.js";
+import type { ModelNames } from "./model-names.js";
+import type { GatewayOptions } from "./options.js";
+
+export interface Gateway {
+  readonly options: GatewayOptions;
+  readonly attachments: Attachments;
+  readonly health: Pick<KernelHealth, "serving">;
+  readonly metrics: GatewayMetrics;
+  readonly names: ModelNames;
+  readonly log: Logger;
+  /** Set at SIGTERM: what runs may end, nothing new begins. */
+  draining: boolean;
+  /** Requests being answered. */
+  open: number;
+}
+
+export interface GatewayEnv {
+  Bindings: HttpBindings;
+}
+export type Exchange = Context<GatewayEnv>;
+
+/** A key is at most so long; the kernel's are far shorter. */
+const BEARER = /^Bearer +([\x21-\x7e]{1,512})$/i;
+
+/** The key that a request presents. ApiError 401 when there is none. */
+export function keyOf(exchange: Exchange): string {
+  const key = BEARER.exec(exchange.req.header("authorization") ?? "")?.[1];
+  if (key !== undefined) return key;
+  throw new ApiError(401, "give a key of the kernel: the header `Authorization: Bearer KEY`", {
+    type: "authentication_error",
+    code: "invalid_api_key",
+  });
+}
+
+/**
+ * Does `act` with the key's attachment. One that turns out to have lost its kernel is
+ * replaced, once, unless `begun` says that a part of the answer is out already.
+ */
+export async function withKernel<T>(
+  gateway: Pick<Gateway, "attachments">,
+  key: string,
+  act: (os: Os) => Promise<T>,
+  begun: () => boolean = () => false,
+): Promise<T> {
+  for (let tried = 0; ; tried++) {
+    using lease = await gateway.attachments.use(key);
+    try {
+      return await act(lease.os);
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
+      lease.drop();
+      if (tried > 0 || begun()) throw error;
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import type { Os, Stats, Uname } from "../../syscalls/index.js";
+import { SyscallError } from "../../syscalls/index.js";
+import { KERNEL_FIGURES } from "./kernel-figures.js";
+import { GatewayMetrics } from "./metrics.js";
+import { kernelFigures, render } from "./scrape.js";
+
+const own = new GatewayMetrics({ connections: async () => 0, attachments: () => 0 });
+
+const denied = async (): Promise<never> => {
+  throw new SyscallError("EPERM", "no");
+};
+const uname = {
+  ...{ kernelVersion: "0", abi: 1, node: "n1", engineDigest: "d", model: "m" },
+  ...{ driver: "fake", uptimeMs: 1500, daemonPid: 1, driverPid: 2 },
+};
+
+/** A kernel that answers what it is asked, and denies the rest. */
+function kernel(answers: Record<string, unknown>): Os {
+  const call = (name: string) => async () => (name in answers ? answers[name] : denied());
+  return {
+    sys: {
+      uname: call("uname"),
+      stats: call("stats"),
+      free: call("free"),
+      limits: call("limits"),
+    },
+    llm: { models: call("models") },
+    proc: { ps: call("ps") },
+    principals: { list: call("principals") },
+  } as unknown as Os;
+}
+
+const NOTHING = {
+  ...{ memory: undefined, limits: undefined, models: undefined },
+  ...{ processes: undefined, principals: undefined },
+};
+
+/** Figures of which all others are 0. */
+function zeroBut(told: Record<string, unknown>): Stats {
+  return new Proxy(told, { get: (what, name: string) => what[name] ?? 0 }) as unknown as Stats;
+}
+
+describe("the kernel's figures", () => {
+  it("leave out what the key may not see, and need the least", async () => {
+    const limits = [
+      { quota: "tokens", of: "principal", limit: 100, used: 25 },
+      { quota: "contexts", of: "process", limit: Number.POSITIVE_INFINITY, used: 3 },
+    ];
+    const text = await kernelFigures(kernel({ uname, limits }), 1000);
+    expect(text).toContain("contix_kernel_uptime_seconds 1.5");
+    expect(text).toContain('contix_quota_used{quota="tokens",of="principal"} 25');
+    expect(text).not.toContain('quota="contexts"');
+    expect(text).not.toMatch(/^contix_kernel_slots /m);
+    await expect(kernelFigures(kernel({ limits }), 1000)).rejects.toThrow("EPERM");
+    const lost = kernel({ uname, limits: Promise.reject(new Error("lost")) });
+    await expect(kernelFigures(lost, 1000)).rejects.toThrow("lost");
+  });
+
+  it("tell of each door, and of each way to be denied", async () => {
+    const counts = { connections: 3, strangers: 1, accepted: 9, refused: 2, attached: 6 };
+    const told: Record<string, unknown> = {
+      slot: [],
+      denials: [{ result: "EPERM", calls: 4 }],
+      door: [{ door: "unix", ...counts, calls: 70, bytesIn: 800, bytesOut: 900 }],
+    };
+    const text = await render({ ...NOTHING, uname: uname as Uname, stats: zeroBut(told) });
+    const shown = text.split("\n").filter((line) => /^contix_(door|kernel_denials)_/.test(line));
+    expect(shown).toEqual([
+      'contix_kernel_denials_total{result="EPERM"} 4',
+      'contix_door_connections{door="unix"} 3',
+      'contix_door_strangers_connections{door="unix"} 1',
+      'contix_door_accepted_total{door="unix"} 9',
+      'contix_door_refused_total{door="unix"} 2',
+      'contix_door_attached_total{door="unix"} 6',
+      'contix_door_calls_total{door="unix"} 70',
+      'contix_door_received_bytes_total{door="unix"} 800',
+      'contix_door_sent_bytes_total{door="unix"} 900',
+    ]);
+  });
+
+  it("add up what has the same labels", async () => {
+    const ps = [
+      { state: "ready", mail: 2 },
+      { state: "ready", mail: 3 },
+      { state: "running", mail: 0 },
+    ];
+    const text = await kernelFigures(kernel({ uname, ps }), 1000);
+    expect(text).toContain('contix_processes{state="ready"} 2');
+    expect(text).toContain("contix_mailbox_messages 5");
+  });
+
+  it("are named as Prometheus wants it, each once", () => {
+    const names = KERNEL_FIGURES.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const name of names) expect(name).toMatch(/^contix_[a-z_]+$/);
+  });
+});
+
+it("the dashboard names only figures that there are", async () => {
+  const json = await own.registry.getMetricsAsJSON();
+  const histograms = json.filter(({ type }) => String(type) === "histogram");
+  const known = new Set([
+    ...[...json, ...KERNEL_FIGURES].map(({ name }) => name),
+    ...histograms.flatMap(({ name }) => [`${name}_bucket`, `${name}_sum`, `${name}_count`]),
+  ]);
+  const directory = fileURLToPath(new URL("../../deploy/grafana/", import.meta.url));
+  const named = new Set<string>();
+  for (const file of readdirSync(directory)) {
+    const board = JSON.parse(readFileSync(`${directory}${file}`, "utf8"));
+    for (const { targets = [] } of board.panels as { targets?: { expr: string }[] }[]) {
+      for (const { expr } of targets) {
+        for (const [name] of expr.matchAll(/contix_\w+/g)) named.add(name);
+      }
+    }
+  }
+  expect(named.size).toBeGreaterThan(30);
+  expect([...named].filter((name) => !known.has(name))).toEqual([]);
+});

@@ -1,0 +1,172 @@
+/** The gateway's server: sockets, their limits, and its end. */
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { getRequestListener } from "@hono/node-server";
+import type { Logger } from "pino";
+import { connect } from "../../syscalls/index.js";
+import { makeApp } from "./app.js";
+import { Attachments } from "./attachments.js";
+import { ApiError } from "./errors.js";
+import type { Gateway } from "./gateway.js";
+import { KernelHealth } from "./kernel-health.js";
+import { GatewayMetrics } from "./metrics.js";
+import { ModelNames } from "./model-names.js";
+import { type GatewayOptions, hostOf, OptionError, portOf } from "./options.js";
+
+export interface RunningGateway {
+  /** Where it listens: `http://127.0.0.1:8080`. */
+  readonly address: string;
+  /** Answers under way may end, for the drain time; then everything is closed. */
+  stop(): Promise<void>;
+}
+
+const MAX_HEADER_BYTES = 16 << 10;
+/** Longer than load balancers keep theirs, so that none sends into a connection that closes. */
+const KEEP_ALIVE_MS = 65_000;
+/** Requests of one connection that wait for each other's answers, with what listens for each. */
+const SOCKET_LISTENERS = 1000;
+const DRAIN_POLL_MS = 20;
+
+/** Starts listening. Rejects with OptionError when it can not. */
+export async function startGateway(options: GatewayOptions, log: Logger): Promise<RunningGateway> {
+  const health = new KernelHealth(options.kernel);
+  const { kernel: address, keys: limit, keyIdleMs: idleMs } = options;
+  const attachments = new Attachments({
+    connect: (token) => connect({ address, token, name: "gateway" }),
+    limit,
+    idleMs,
+  });
+  const metrics = new GatewayMetrics({
+    connections: () => connectionsOf(server),
+    attachments: () => attachments.size,
+  });
+  const names = new ModelNames();
+  const gateway: Gateway = {
+    ...{ options, attachments, health, metrics, names, log },
+    draining: false,
+    open: 0,
+  };
+  const server = makeServer(gateway);
+  await listen(server, options);
+  const { port } = server.address() as AddressInfo;
+  const scheme = options.tlsCert === "" ? "http" : "https";
+  return {
+    address: `${scheme}://${options.listen.replace(/\d+$/, String(port))}`,
+    stop: async () => {
+      gateway.draining = true;
+      // Still listening: whoever asks is told that it is no longer ready.
+      const late = performance.now() + options.drainMs;
+      while (gateway.open > 0 && performance.now() < late) await delay(DRAIN_POLL_MS);
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+      await attachments.close();
+      health.close();
+    },
+  };
+}
+
+function makeServer(gateway: Gateway): Server {
+  const { headersMs, requestMs, connections } = gateway.options;
+  const fetch = makeApp(gateway).fetch;
+  const listener = getRequestListener(fetch, {
+    overrideGlobalObjects: false,
+    errorHandler: () => {
+      const headers = { connection: "close" };
+      return Response.json(new ApiError(400, "no HTTP request").body, { status: 400, headers });
+    },
+  });
+  const busy = new WeakMap<Duplex, number>();
+  const settings = {
+    headersTimeout: headersMs,
+    requestTimeout: Math.max(headersMs, requestMs),
+    connectionsCheckingInterval: Math.min(1000, headersMs),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // Refused by the listener, whose answer has a body.
+    requireHostHeader: false,
+  };
+  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const { socket } = incoming;
+    busy.set(socket, (busy.get(socket) ?? 0) + 1);
+    outgoing.once("close", () => busy.set(socket, (busy.get(socket) ?? 1) - 1));
+    void listener(incoming, outgoing);
+  };
+  const tls = readTls(gateway.options);
+  const server =
+    tls === undefined
+      ? createServer(settings, onRequest)
+      : createTlsServer({ ...settings, ...tls }, onRequest);
+  server.maxConnections = connections;
+  server.on("connection", (socket: Socket) => socket.setMaxListeners(SOCKET_LISTENERS));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
+    // What is no HTTP, in the middle of an answer: there is no place for another.
+    if (error.code === "ECONNRESET" || !socket.writable || (busy.get(socket) ?? 0) > 0) {
+      socket.destroy();
+      return;
+    }
+    const failure = brokenRequest(error);
+    gateway.metrics.error(failure.code ?? String(failure.status));
+    socket.end(rawAnswer(failure));
+  });
+  return server;
+}
+
+function readTls({ tlsCert, tlsKey }: GatewayOptions): { cert: Buffer; key: Buffer } | undefined {
+  if (tlsCert === "") return undefined;
+  try {
+    return { cert: readFileSync(tlsCert), key: readFileSync(tlsKey) };
+  } catch (error) {
+    throw new OptionError(`cannot read the TLS files: ${(error as Error).message}`);
+  }
+}
+
+function listen(server: Server, { listen: where }: GatewayOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => {
+      reject(new OptionError(`cannot listen on ${where}: ${error.message}`));
+    });
+    server.listen(portOf(where), hostOf(where), resolve);
+  });
+}
+
+function connectionsOf(server: Server): Promise<number> {
+  return new Promise((resolve) => {
+    server.getConnections((error, count) => resolve(error === null ? count : 0));
+  });
+}
+
+/** What did not arrive as a request. */
+function brokenRequest({ code }: NodeJS.ErrnoException): ApiError {
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    return new ApiError(408, "the request took too long to arrive", { code: "request_timeout" });
+  }
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return new ApiError(431, `the headers are over ${MAX_HEADER_BYTES} bytes`, {
+      code: "headers_too_large",
+    });
+  }
+  return new ApiError(400, "no HTTP request", { code: "bad_request" });
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  408: "Request Timeout",
+  431: "Request Header Fields Too Large",
+};
+
+function rawAnswer(failure: ApiError): string {
+  const body = JSON.stringify(failure.body);
+  return [
+    `HTTP/1.1 ${failure.status} ${REASONS[failure.status]}`,
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+    "",
+    body,
+  ].join("\r\n");
+}
