@@ -69,6 +69,22 @@ test("hello answers and says what it cost", async () => {
   expect(out).toMatch(/\S\s*\n\(n1\.\d+: \d+ tokens in \d+ ms\)\n$/);
 });
 
+test("queue loses no job, though a worker is killed at its work", async () => {
+  const { code, out, err } = await run("queue", ["5", "2"]);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const jobs = out.match(/job \d+/g)?.sort();
+  expect(jobs).toEqual(["job 1", "job 2", "job 3", "job 4", "job 5"]);
+  expect(out).toMatch(/job 3 by n1\.\d+, delivery 2/);
+});
+
+test("news reaches those that subscribed to it", async () => {
+  const { code, out, err } = await run("news", []);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect(out).toBe(
+    "news.sports went to 2\nnews.sports.chess went to 1\nnews.weather went to 2\nnews.end went to 2\n",
+  );
+});
+
 test("summarize reduces a text of many windows to one summary", async () => {
   const all = await Promise.all(
     ["bees", "maps", "salt"].map((name) => readFile(join(TEXTS, `${name}.txt`), "utf8")),

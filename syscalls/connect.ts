@@ -1,24 +1,39 @@
 /** The way in: attach this program to a kernel as a process. */
 import { basename } from "node:path";
+import { Capabilities } from "./cap.js";
 import { checkNumber } from "./check.js";
 import { Contexts } from "./contexts.js";
 import { type Pid, showId } from "./ids.js";
 import { Ipc } from "./ipc.js";
 import { Llm } from "./llm.js";
+import { Principals } from "./principals.js";
 import { Proc } from "./proc.js";
 import { type SignalHandler, type SignalName, Signals } from "./signals.js";
+import { heartbeats } from "./supervise.js";
 import { Sys } from "./sys.js";
+import { Team } from "./team.js";
 import { Time } from "./time.js";
 import { findEndpoint } from "./wire/address.js";
 import { Session } from "./wire/session.js";
 
 export interface ConnectOptions {
-  /** `unix:///path/contixd.sock` or `grpc://127.0.0.1:7777`. Default: CONTIX_ADDRESS, else `home`'s. */
+  /**
+   * `unix:///path/contixd.sock`, `grpc://127.0.0.1:7777`, `grpcs://host:7777` (TLS) or
+   * `nats://host:4222`. Default: CONTIX_ADDRESS, else `home`'s socket.
+   */
   readonly address?: string | undefined;
-  /** Default: CONTIX_TOKEN, else the admin token in `home`. */
+  /** An API key, for example. Default: CONTIX_TOKEN, else the admin token in `home`. */
   readonly token?: string | undefined;
   /** The daemon's home. Default: CONTIX_HOME, else `~/.contix`. */
   readonly home?: string | undefined;
+  /**
+   * For `grpcs:` and for a NATS server with TLS: the CA of the kernel's certificate, and the
+   * client's own certificate and key (mutual TLS). PEM text or the path of a PEM file.
+   * Default: CONTIX_CA, CONTIX_CERT, CONTIX_KEY.
+   */
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
   /** Shown in `ps`; by default the name of the program's file. */
   readonly name?: string | undefined;
   /** How long attaching may take, milliseconds; 10 s by default. */
@@ -68,10 +83,15 @@ export class Os implements AsyncDisposable {
   readonly ipc: Ipc;
   readonly time: Time;
   readonly sys: Sys;
+  readonly cap: Capabilities;
+  readonly principals: Principals;
+
+  readonly #endHeartbeats: () => void;
 
   /** Made by `connect()`. */
   constructor(session: Session, signals: Signals) {
     this.#session = session;
+    this.#endHeartbeats = heartbeats(session);
     this.#signals = signals;
     this.llm = new Llm(session);
     this.ctx = new Contexts(session);
@@ -79,6 +99,8 @@ export class Os implements AsyncDisposable {
     this.ipc = new Ipc(session);
     this.time = new Time(session);
     this.sys = new Sys(session);
+    this.cap = new Capabilities(session);
+    this.principals = new Principals(session);
   }
 
   /** This process's id. */
@@ -109,8 +131,14 @@ export class Os implements AsyncDisposable {
     return this.#signals.on(signal, handler);
   }
 
+  /** The team that this agent was started in by `contix run -f`. Error when it is in none. */
+  team(): Team {
+    return new Team(this.#session);
+  }
+
   /** Ends the process. Calls under way reject with ConnectionError. Never fails. */
   close(): Promise<void> {
+    this.#endHeartbeats();
     return this.#session.close();
   }
 

@@ -53,6 +53,8 @@ export interface Advice {
 export class Context implements AsyncDisposable {
   readonly #session: Session;
   readonly #handle: number;
+  /** Its end is its owner's affair: closing it gives the handle back. */
+  readonly #borrowed: boolean;
   #closed = false;
   readonly cid: Cid;
   /** The most tokens it can hold. */
@@ -61,12 +63,18 @@ export class Context implements AsyncDisposable {
   readonly model: string;
 
   /** Made by `os.ctx`, and by `fork()`. */
-  constructor(session: Session, made: CtxCreateResult) {
+  constructor(session: Session, made: CtxCreateResult, borrowed = false) {
     this.#session = session;
+    this.#borrowed = borrowed;
     this.#handle = made.handle;
     this.cid = showId(made.cid);
     this.window = made.window;
     this.model = made.model;
+  }
+
+  /** Its number in this process, for `os.cap.grant` and for `handles` of a message. */
+  get handle(): number {
+    return this.#handle;
   }
 
   /**
@@ -221,9 +229,13 @@ export class Context implements AsyncDisposable {
   async close(options?: CallOptions): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const call = { name: "ctxClose" as const, handle: this.#handle, args: { cid: 0n } };
+    const handle = this.#handle;
     try {
-      await request(this.#session, call, options);
+      if (this.#borrowed) {
+        await request(this.#session, { name: "capClose", handle, args: {} }, options);
+      } else {
+        await request(this.#session, { name: "ctxClose", handle, args: { cid: 0n } }, options);
+      }
     } catch (error) {
       // A lost process has no contexts any more: that is what was asked for.
       if (!(error instanceof ConnectionError)) throw error;

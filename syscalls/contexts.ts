@@ -1,5 +1,6 @@
 /** `os.ctx`: contexts are made, found and restored here. */
 import type { CtxStatResult } from "../proto/gen/contix/v1/calls.js";
+import { type Held, numberOf } from "./cap.js";
 import { checkCount, checkText } from "./check.js";
 import { Context, type ContextOptions, toOptions, toTtl } from "./context.js";
 import { type ContextStat, toStat } from "./context-stat.js";
@@ -42,6 +43,22 @@ export class Contexts {
     const args = { cid: readId("cid", cid) };
     const made = await request(this.#session, { name: "ctxOpen", args }, options);
     return new Context(this.#session, made);
+  }
+
+  /**
+   * A context by a handle that this process was granted, or that came with a message. What
+   * it may do with it is what the handle's rights say; to look at it needs "read". Closing it
+   * gives the handle back, and does not end the context.
+   *
+   * @example
+   * const mail = await os.ipc.recv();
+   * await using lent = await os.ctx.use(mail.handles[0] ?? 0);
+   */
+  async use(handle: Held, options?: CallOptions): Promise<Context> {
+    const number = numberOf(handle);
+    const call = { name: "ctxStat" as const, handle: number, args: { cid: 0n } };
+    const { cid, window, model, handle: own } = await request(this.#session, call, options);
+    return new Context(this.#session, { handle: number, cid, window, model }, own !== number);
   }
 
   /** This process's contexts; with `all` those of its principal, for an admin all there are. */

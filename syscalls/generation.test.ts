@@ -12,6 +12,7 @@ const usage = {
   queuedUs: 500n,
   servedUs: 2_000n,
   firstTokenUs: 1_500n,
+  left: [{ quota: "tokens", left: 90n }],
 };
 const result = { text: "a b", tokens: [1, 2], finish: "eos", seed: 7n, stop: "", edit: undefined };
 
@@ -48,6 +49,7 @@ test("awaited, it asks for one reply and gives the result with usage", async ({ 
       servedMs: 2,
       firstTokenMs: 1.5,
       tokensPerSecond: 1000,
+      left: { tokens: 90 },
     },
   });
   expect(kernel.calls[0]).toMatchObject({

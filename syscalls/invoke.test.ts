@@ -1,4 +1,5 @@
 import { expect, vi } from "vitest";
+import { RecvResult } from "../proto/gen/contix/v1/calls.js";
 import { SyscallError } from "./index.js";
 import { test } from "./testing-support/attached.js";
 import type { FakeKernel } from "./testing-support/fake-kernel.js";
@@ -88,7 +89,11 @@ test("an abort sends Cancel; the call rejects once the kernel has stopped it", a
 test("a call that was done before its cancel is not lost", async ({ kernel, os }) => {
   const abort = new AbortController();
   kernel.onCancel = (seq, session) =>
-    session.reply({ seq }, "recv", { id: 1n, from: 1n << 52n, body: Buffer.from("hi"), topic: "" });
+    session.reply(
+      { seq },
+      "recv",
+      RecvResult.fromPartial({ id: 1n, from: 1n << 52n, body: Buffer.from("hi") }),
+    );
   const waiting = os.ipc.recv({ signal: abort.signal });
   await kernel.received(1);
   abort.abort();

@@ -38,6 +38,24 @@ export async function invoke<K extends CallName>(
   spec: Spec<K>,
   options: CallOptions = {},
 ): Promise<Answer<K>> {
+  if (isPlain(options)) {
+    const ticket = session.start(spec);
+    spec.onStart?.(ticket);
+    return ticket.answer;
+  }
+  return persist(session, spec, options);
+}
+
+/** Most calls: nothing but the answer is waited for, and no more promises are made than for that. */
+function isPlain({ signal, timeoutMs, retries = 0 }: CallOptions): boolean {
+  return signal === undefined && timeoutMs === undefined && retries === 0;
+}
+
+async function persist<K extends CallName>(
+  session: Session,
+  spec: Spec<K>,
+  options: CallOptions,
+): Promise<Answer<K>> {
   const { signal, timeoutMs = Number.POSITIVE_INFINITY, retries = 0 } = options;
   checkNumber("timeoutMs", timeoutMs);
   if (retries !== Number.POSITIVE_INFINITY) checkCount("retries", retries);
@@ -59,9 +77,12 @@ export async function invoke<K extends CallName>(
 export async function request<K extends CallName>(
   session: Session,
   spec: Spec<K>,
-  options?: CallOptions,
+  options: CallOptions = {},
 ): Promise<Answer<K>["value"]> {
-  return (await invoke(session, spec, options)).value;
+  const { value } = await (isPlain(options)
+    ? session.start(spec).answer
+    : persist(session, spec, options));
+  return value;
 }
 
 async function once<K extends CallName>(

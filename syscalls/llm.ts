@@ -34,9 +34,10 @@ export interface GenerateOptions extends CallOptions {
   readonly ignoreEos?: boolean | undefined;
   /**
    * A model by name; by default the daemon's, on a context its own. One that does not
-   * run is started first; the call waits for it.
+   * run is started first; the call waits for it. Or a handle on a model: a process without
+   * a namespace may let no other work.
    */
-  readonly model?: string | undefined;
+  readonly model?: string | { readonly handle: number } | undefined;
   /**
    * Hears, a few times a second, how far the reading of a long prompt is: so many of `of`
    * tokens. Not called when that takes no time.
@@ -157,8 +158,8 @@ export function generation(
       session,
       {
         name: "generate",
-        handle,
-        args: { ...toArgs(options), input: input(), stream },
+        handle: handle === 0 && typeof options.model === "object" ? options.model.handle : handle,
+        args: { ...toArgs(options, handle), input: input(), stream },
         credit: stream ? CREDIT : 0,
         onChunk: stream ? onChunk : undefined,
         onProgress: options.onPrefill,
@@ -172,14 +173,15 @@ export function generation(
   }, options);
 }
 
-function toArgs(options: GenerateOptions): Omit<GenerateCall, "input" | "stream"> {
+function toArgs(options: GenerateOptions, context: number): Omit<GenerateCall, "input" | "stream"> {
   const { maxTokens, stop = [], ignoreEos = false, model = "" } = options;
+  const byHandle = context === 0 && typeof model === "object";
   return {
     maxTokens: maxTokens === undefined ? 0 : checkCount("maxTokens", maxTokens, 1),
     sampling: toSampling(options),
     stop: checkTexts("stop", typeof stop === "string" ? [stop] : stop),
     ignoreEos,
-    model: checkText("model", model),
+    model: byHandle ? "" : checkText("model", model),
     progress: options.onPrefill !== undefined,
   };
 }

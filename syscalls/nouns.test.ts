@@ -1,6 +1,6 @@
 /** What the nouns send, and how they show the kernel's answers. */
 import { expect } from "vitest";
-import { CtxStatResult, PsResult, StatsResult } from "../proto/gen/contix/v1/calls.js";
+import { CtxStatResult, PsResult, RecvResult, StatsResult } from "../proto/gen/contix/v1/calls.js";
 import { test } from "./testing-support/attached.js";
 import type { FakeKernel } from "./testing-support/fake-kernel.js";
 
@@ -78,11 +78,13 @@ test("spawn sends what the program needs; the child waits and kills by pid", asy
   kernel,
   os,
 }) => {
-  kernel.on("spawn", (call, _args, session) => session.reply(call, "spawn", { pid: id(5) }));
+  kernel.on("spawn", (call, _args, session) =>
+    session.reply(call, "spawn", { pid: id(5), handle: 3, handles: [] }),
+  );
   kernel.on("wait", (call, { pid }, session) =>
     session.reply(call, "wait", { pid, exitCode: 3, cause: "exit" }),
   );
-  kernel.on("kill", (call, _args, session) => session.reply(call, "kill", {}));
+  kernel.on("kill", (call, _args, session) => session.reply(call, "kill", { signalled: 1 }));
   const child = await os.proc.spawn(["node", "a.js"], { env: { A: "b" }, name: "a", nice: -5 });
   expect(lastCall(kernel)).toEqual({
     argv: ["node", "a.js"],
@@ -90,10 +92,21 @@ test("spawn sends what the program needs; the child waits and kills by pid", asy
     cwd: process.cwd(),
     name: "a",
     nice: -5,
+    capabilities: [],
+    sandbox: false,
+    class: "",
+    newGroup: false,
+    newSession: false,
+    quota: [],
+    restart: undefined,
+    supervisor: 0n,
+    ownHeartbeat: false,
+    watchdogUs: 0n,
+    confinement: undefined,
   });
   expect(child.pid).toBe("n1.5");
   await child.kill("INT");
-  expect(lastCall(kernel)).toEqual({ pid: id(5), signal: "INT" });
+  expect(lastCall(kernel)).toEqual({ pid: id(5), signal: "INT", group: false });
   expect(await child.wait()).toEqual({ pid: "n1.5", exitCode: 3, cause: "exit" });
 });
 
@@ -129,13 +142,18 @@ test("the statistics can be printed as JSON", async ({ kernel, os }) => {
 test("a message goes out as bytes and comes in as text too", async ({ kernel, os }) => {
   kernel.on("send", (call, _args, session) => session.reply(call, "send", { id: 1n }));
   kernel.on("recv", (call, _args, session) =>
-    session.reply(call, "recv", { id: 2n, from: id(6), body: Buffer.from("grüße"), topic: "t" }),
+    session.reply(
+      call,
+      "recv",
+      RecvResult.fromPartial({ id: 2n, from: id(6), body: Buffer.from("grüße"), topic: "t" }),
+    ),
   );
   await os.ipc.send("n1.6", "grüße", { topic: "t" });
-  expect(lastCall(kernel)).toEqual({ pid: id(6), body: Buffer.from("grüße"), topic: "t" });
+  const sent = { pid: id(6), body: Buffer.from("grüße"), topic: "t", priority: 0, handles: [] };
+  expect(lastCall(kernel)).toEqual(sent);
   const mail = await os.ipc.recv({ from: "n1.6" });
   expect(mail).toMatchObject({ from: "n1.6", text: "grüße", topic: "t" });
-  expect(lastCall(kernel)).toEqual({ from: id(6) });
+  expect(lastCall(kernel)).toEqual({ from: id(6), requests: false, visibilityUs: 0n });
 });
 
 test("wrong types are named before anything is sent", async ({ kernel, os }) => {

@@ -1,14 +1,33 @@
 /** Processes: this one, its children, and the table of all. */
-import type { ProcInfo as WireProc } from "../proto/gen/contix/v1/calls.js";
-import { checkInt, checkText, checkTexts } from "./check.js";
+import type {
+  Confinement,
+  SpawnResult,
+  ProcInfo as WireProc,
+} from "../proto/gen/contix/v1/calls.js";
+import { type Held, numberOf, type Right, toRights } from "./cap.js";
+import { checkCount, checkInt, checkNumber, checkText, checkTexts, checkUint64 } from "./check.js";
 import { ConnectionError } from "./errors.js";
 import { type Pid, readId, showId, showIdOrNull } from "./ids.js";
 import { type CallOptions, request } from "./invoke.js";
+import type { Quota } from "./principals.js";
 import type { SignalName } from "./signals.js";
+import {
+  beat,
+  type Group,
+  type GroupOptions,
+  makeGroup,
+  type StopOptions,
+  type SupervisionOptions,
+  setWatchdog,
+  stopProcess,
+  toSupervision,
+} from "./supervise.js";
 import { toMs } from "./usage.js";
 import type { Session } from "./wire/session.js";
 
-export interface SpawnOptions extends CallOptions {
+export interface SpawnOptions extends CallOptions, SupervisionOptions {
+  /** The id of a group that this process made: `group.spawn()` fills it in. */
+  readonly supervisor?: Pid | undefined;
   /** Variables besides PATH, HOME and the like, which are the daemon's. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** The working directory; the caller's by default. */
@@ -17,6 +36,45 @@ export interface SpawnOptions extends CallOptions {
   readonly name?: string | undefined;
   /** -20 to 19, as in Unix: lower runs first. */
   readonly nice?: number | undefined;
+  /** Ranks before `nice`; this process's by default. "realtime" is an administrator's. */
+  readonly class?: "realtime" | "interactive" | "batch" | undefined;
+  /** It leads a process group of its own. Else it joins this process's. */
+  readonly newGroup?: boolean | undefined;
+  /** It leads a session, which the scheduler takes for one program, and a group. */
+  readonly newSession?: boolean | undefined;
+  /**
+   * What it and all that it spawns may use together, by name: `tokens`, `tokensPerSecond`,
+   * `requestsPerSecond`, `processes`, `contexts`, `contextTokens`, `pinnedPages`. No more
+   * than this process has left.
+   */
+  readonly quota?: Quota | undefined;
+  /** What its OS process is held to. */
+  readonly confinement?: ConfinementOptions | undefined;
+  /** Handles of which it gets copies, with the same rights or fewer: `child.handles` are its numbers. */
+  readonly capabilities?: readonly Passed[] | undefined;
+  /** It gets no namespace: it reaches nothing but what `capabilities` say. */
+  readonly sandbox?: boolean | undefined;
+}
+
+export interface ConfinementOptions {
+  /** Data that each of its OS processes may hold, bytes; the daemon's `agentMemory` by default. */
+  readonly memoryBytes?: number | undefined;
+  /** CPU time in all, seconds. */
+  readonly cpuSeconds?: number | undefined;
+  readonly openFiles?: number | undefined;
+  /** Of a Node program: no child processes, workers or addons, no files but its own and those named here. */
+  readonly permission?: boolean | undefined;
+  /** Absolute paths; a directory stands for all in it. */
+  readonly read?: readonly string[] | undefined;
+  readonly write?: readonly string[] | undefined;
+}
+
+/** A handle that a child gets a copy of. */
+export interface Passed {
+  readonly handle: Held;
+  readonly rights?: readonly Right[] | undefined;
+  /** It stays when this process closes its handle, or ends. */
+  readonly outlives?: boolean | undefined;
 }
 
 /** How a process ended. */
@@ -34,7 +92,7 @@ export interface ProcInfo {
   readonly run: number;
   readonly name: string;
   readonly principal: string;
-  readonly state: "new" | "ready" | "running" | "blocked" | "detached" | "zombie";
+  readonly state: "new" | "ready" | "running" | "blocked" | "stopped" | "detached" | "zombie";
   /** "slot", "model", "message", "child", "timer", "credit"; "" when it waits on nothing. */
   readonly waitingOn: string;
   readonly nice: number;
@@ -54,6 +112,22 @@ export interface ProcInfo {
   readonly mail: number;
   /** The models of its contexts. */
   readonly models: readonly string[];
+  readonly class: "realtime" | "interactive" | "batch";
+  /** The leaders of its process group and of its session; they may be over. */
+  readonly group: Pid;
+  readonly session: Pid;
+  /** Its restart policy; "": nobody starts it again. */
+  readonly restart: string;
+  /** Of one that ended. */
+  readonly exitCode: number | null;
+  /** What its OS process is held to; "": nothing. */
+  readonly isolation: string;
+  /** Full pages of 16 tokens that its contexts make; those in RAM and in the swap file made for it. */
+  readonly pages: number;
+  readonly pagesInMemory: number;
+  readonly pagesSwapped: number;
+  /** How long it has waited on what `waitingOn` names. */
+  readonly waitingMs: number;
 }
 
 /** `os.proc` */
@@ -73,15 +147,26 @@ export class Proc {
    */
   async spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<Child> {
     const { nice, env = {}, cwd = process.cwd(), name = "" } = options;
+    const { capabilities = [], sandbox = false, supervisor } = options;
     const args = {
       argv: checkTexts("argv", argv),
       env: Object.entries(env).map(([name, value]) => ({ name, value })),
       cwd: checkText("cwd", cwd),
       name: checkText("name", name),
       nice: nice === undefined ? undefined : checkInt("nice", nice),
+      capabilities: capabilities.map(({ handle, rights, outlives = false }) => {
+        return { handle: numberOf(handle), rights: toRights(rights), outlives };
+      }),
+      sandbox,
+      class: checkText("class", options.class ?? ""),
+      newGroup: options.newGroup ?? false,
+      newSession: options.newSession ?? false,
+      quota: toQuota(options.quota ?? {}),
+      ...toSupervision(options, supervisor === undefined ? 0n : readId("supervisor", supervisor)),
+      confinement: options.confinement && toConfinement(options.confinement),
     };
-    const { pid } = await request(this.#session, { name: "spawn", args }, options);
-    return new Child(this, showId(pid));
+    const spawned = await request(this.#session, { name: "spawn", args }, options);
+    return new Child(this, spawned);
   }
 
   /** Waits for the end of a child: the one with `pid`, or the first to end. */
@@ -91,10 +176,19 @@ export class Proc {
     return { ...exit, pid: showId(exit.pid) };
   }
 
-  /** Sends a signal; TERM by default. */
-  async kill(pid: Pid, signal: SignalName = "TERM", options?: CallOptions): Promise<void> {
-    const args = { pid: readId("pid", pid), signal: checkText("signal", signal) };
-    await request(this.#session, { name: "kill", args }, options);
+  /**
+   * Sends a signal; TERM by default. With `group` to all of the group that the process is in.
+   * Whoever is asked to end (TERM, INT, KILL) is not started again. Gives the number of
+   * processes that were signalled.
+   */
+  async kill(
+    pid: Pid,
+    signal: SignalName = "TERM",
+    options: CallOptions & { readonly group?: boolean | undefined } = {},
+  ): Promise<number> {
+    const { group = false } = options;
+    const args = { pid: readId("pid", pid), signal: checkText("signal", signal), group };
+    return (await request(this.#session, { name: "kill", args }, options)).signalled;
   }
 
   /** The process table; with `all`, processes that ended and were not waited for too. */
@@ -110,6 +204,32 @@ export class Proc {
   async nice(pid: Pid, nice: number, options?: CallOptions): Promise<void> {
     const args = { pid: readId("pid", pid), nice: checkInt("nice", nice) };
     await request(this.#session, { name: "nice", args }, options);
+  }
+
+  /**
+   * A group of processes that restart, and give up, together.
+   *
+   * @example
+   * const team = await os.proc.supervise({ strategy: "one_for_one", max: 3, withinMs: 10_000 });
+   * await team.spawn(["node", "worker.js"], { restart: "on-failure", watchdog: 10_000 });
+   */
+  supervise(options: GroupOptions = {}): Promise<Group> {
+    return makeGroup(this.#session, this, options);
+  }
+
+  /** Ends a process for good, whatever its restart policy: TERM, then KILL. Resolves when it is over. */
+  stop(pid: Pid, options?: StopOptions): Promise<void> {
+    return stopProcess(this.#session, pid, options);
+  }
+
+  /** Watches this process from now on: without a heartbeat for so long it is killed. 0: no more. */
+  watchdog(timeoutMs: number, options?: CallOptions): Promise<void> {
+    return setWatchdog(this.#session, timeoutMs, options);
+  }
+
+  /** Tells the watchdog that this process is not hung. */
+  heartbeat(options?: CallOptions): Promise<void> {
+    return beat(this.#session, options);
   }
 
   /** Ends this process, here and in the kernel, with an exit code. Does not return. */
@@ -129,11 +249,17 @@ export class Proc {
 export class Child {
   readonly #proc: Proc;
   readonly pid: Pid;
+  /** This process's handle on it. */
+  readonly handle: number;
+  /** Its own handles, for each of `capabilities`. */
+  readonly handles: readonly number[];
 
   /** Made by `os.proc.spawn()`. */
-  constructor(proc: Proc, pid: Pid) {
+  constructor(proc: Proc, { pid, handle, handles }: SpawnResult) {
     this.#proc = proc;
-    this.pid = pid;
+    this.pid = showId(pid);
+    this.handle = handle;
+    this.handles = handles;
   }
 
   /** Waits for its end. */
@@ -142,12 +268,30 @@ export class Child {
   }
 
   /** Sends it a signal; TERM by default. */
-  kill(signal?: SignalName, options?: CallOptions): Promise<void> {
-    return this.#proc.kill(this.pid, signal, options);
+  async kill(signal?: SignalName, options?: CallOptions): Promise<void> {
+    await this.#proc.kill(this.pid, signal, options);
   }
 }
 
-function toInfo({ queuedUs, servedUs, ageUs, ...wire }: WireProc): ProcInfo {
+function toQuota(quota: Quota): { quota: string; limit: bigint }[] {
+  return Object.entries(quota).map(([name, limit]) => {
+    return { quota: name, limit: checkUint64(`quota.${name}`, limit) };
+  });
+}
+
+function toConfinement(options: ConfinementOptions): Confinement {
+  const { memoryBytes = 0, cpuSeconds = 0, openFiles = 0, permission = false } = options;
+  return {
+    memoryBytes: checkUint64("memoryBytes", memoryBytes),
+    cpuUs: checkUint64("cpuSeconds", Math.ceil(checkNumber("cpuSeconds", cpuSeconds) * 1e6)),
+    openFiles: checkCount("openFiles", openFiles),
+    permission,
+    read: checkTexts("read", options.read ?? []),
+    write: checkTexts("write", options.write ?? []),
+  };
+}
+
+function toInfo({ queuedUs, servedUs, ageUs, waitingUs, ...wire }: WireProc): ProcInfo {
   return {
     ...wire,
     pid: showId(wire.pid),
@@ -161,6 +305,11 @@ function toInfo({ queuedUs, servedUs, ageUs, ...wire }: WireProc): ProcInfo {
     queuedMs: toMs(queuedUs),
     servedMs: toMs(servedUs),
     ageMs: toMs(ageUs),
+    waitingMs: toMs(waitingUs),
     log: wire.log || null,
+    class: wire.class as ProcInfo["class"],
+    group: showId(wire.group),
+    session: showId(wire.session),
+    exitCode: wire.exitCode ?? null,
   };
 }

@@ -8,8 +8,13 @@ test("a handler gets the signal and its sender, until it is taken off", async ()
   const seen: Signal[] = [];
   const signals = new Signals((name) => raised.push(name));
   const off = signals.on("TERM", (signal) => seen.push(signal));
-  signals.deliver({ name: "TERM", fromPid: (1n << 52n) | 2n, context: undefined });
-  signals.deliver({ name: "TERM", fromPid: 0n, context: undefined });
+  signals.deliver({
+    name: "TERM",
+    fromPid: (1n << 52n) | 2n,
+    context: undefined,
+    quota: undefined,
+  });
+  signals.deliver({ name: "TERM", fromPid: 0n, context: undefined, quota: undefined });
   await turn();
   expect(seen).toEqual([
     { name: "TERM", from: "n1.2" },
@@ -17,7 +22,7 @@ test("a handler gets the signal and its sender, until it is taken off", async ()
   ]);
   expect(raised).toEqual([]);
   off();
-  signals.deliver({ name: "TERM", fromPid: 0n, context: undefined });
+  signals.deliver({ name: "TERM", fromPid: 0n, context: undefined, quota: undefined });
   expect(raised).toEqual(["TERM"]);
 });
 
@@ -25,7 +30,7 @@ test("without a handler the deadly ones do what the system does; others nothing"
   const raised: string[] = [];
   const signals = new Signals((name) => raised.push(name));
   for (const name of ["TERM", "INT", "HUP", "USR1", "CHLD", "SOMETHING"]) {
-    signals.deliver({ name, fromPid: 0n, context: undefined });
+    signals.deliver({ name, fromPid: 0n, context: undefined, quota: undefined });
   }
   expect(raised).toEqual(["TERM", "INT", "HUP"]);
 });

@@ -1,5 +1,8 @@
 /** Signals to this process, and what they do when nobody handles them. */
-import type { Signal as WireSignal } from "../proto/gen/contix/v1/kernel.js";
+import type {
+  QuotaEvent as WireQuota,
+  Signal as WireSignal,
+} from "../proto/gen/contix/v1/kernel.js";
 import { type Pid, showIdOrNull } from "./ids.js";
 import { type ContextEvent, fromEvent } from "./overflow.js";
 
@@ -11,10 +14,16 @@ export type SignalName =
   | "HUP"
   | "USR1"
   | "USR2"
+  /** Stops the process until CONT; neither it nor the program can do anything about it. */
+  | "STOP"
+  /** It was stopped and goes on. */
+  | "CONT"
   /** A context has passed three quarters of its window. */
   | "CTXHIGH"
   /** Segments were moved out of a context to make room. */
   | "CTXEDIT"
+  /** Nine tenths of a quota are used. */
+  | "PRESSURE"
   | (string & {});
 
 /** A signal that came. */
@@ -24,6 +33,16 @@ export interface Signal {
   readonly from: Pid | null;
   /** With CTXHIGH and CTXEDIT: the context that it is about. */
   readonly context?: ContextEvent | undefined;
+  /** With PRESSURE: the quota that is nearly used up. */
+  readonly quota?: QuotaEvent | undefined;
+}
+
+/** A quota that is nearly used up: the process's own, or its principal's. */
+export interface QuotaEvent {
+  readonly quota: string;
+  readonly of: "process" | "principal";
+  readonly limit: number;
+  readonly used: number;
 }
 
 export type SignalHandler = (signal: Signal) => void;
@@ -50,15 +69,24 @@ export class Signals {
     return () => handlers.delete(handler);
   }
 
-  deliver({ name, fromPid, context }: WireSignal): void {
+  deliver({ name, fromPid, context, quota }: WireSignal): void {
     const handlers = this.#handlers.get(name);
     if (handlers === undefined || handlers.size === 0) {
       if (DEADLY.has(name)) this.#raise(name);
       return;
     }
     const about = fromEvent(context);
-    const signal = { name, from: showIdOrNull(fromPid), ...(about && { context: about }) };
+    const signal = {
+      ...{ name, from: showIdOrNull(fromPid) },
+      ...(about && { context: about }),
+      ...(quota && { quota: toQuotaEvent(quota) }),
+    };
     // In turns of their own: what a handler throws is the program's, not the stream's.
     for (const handler of handlers) queueMicrotask(() => handler(signal));
   }
+}
+
+function toQuotaEvent({ quota, of, limit, used }: WireQuota): QuotaEvent {
+  const whose = of === "process" ? "process" : "principal";
+  return { quota, of: whose, limit: Number(limit), used: Number(used) };
 }

@@ -1,8 +1,9 @@
 /** The kernel itself. */
 import type { Tier as WireTier } from "../proto/gen/contix/v1/calls.js";
-import { checkCount } from "./check.js";
+import { checkCount, checkText } from "./check.js";
 import { type Cid, type Pid, showIdOrNull } from "./ids.js";
 import { type CallOptions, request } from "./invoke.js";
+import type { ProcInfo } from "./proc.js";
 import { toMs } from "./usage.js";
 import type { Session } from "./wire/session.js";
 
@@ -46,21 +47,105 @@ export interface Stats {
   readonly policy: string;
   readonly syscalls: number;
   readonly denied: number;
+  /** Calls and attachments that were denied, by their errno. */
+  readonly denials: readonly { readonly result: string; readonly calls: number }[];
+  readonly door: readonly DoorInfo[];
   readonly slot: readonly SlotInfo[];
+  /** Pages of 16 tokens: places in RAM and in the swap file, and those of them in use. */
+  readonly pagesMemory: number;
+  readonly pagesMemoryUsed: number;
+  readonly pagesSwap: number;
+  readonly pagesSwapUsed: number;
+  /** Pages that moved: slot to RAM, RAM to slot, RAM to the swap file, the swap file to slot. */
+  readonly pagesSaved: number;
+  readonly pagesLoaded: number;
+  readonly pagesWritten: number;
+  readonly pagesRead: number;
+  /** Processes that the caller sees, but itself: in a slot, ready for one or by themselves, and blocked. */
+  readonly procsRunning: number;
+  readonly procsReady: number;
+  readonly procsBlocked: number;
   /** Bytes that all drivers together may take, and that those that run do. */
   readonly memoryBudget: number;
   readonly memoryUsed: number;
 }
 
+/** What has happened at one of the kernel's doors; the gateway has metrics of its own. */
+export interface DoorInfo {
+  readonly door: "unix" | "grpc" | "grpcs" | "nats";
+  /** Open now; of these, those whose peer has not said who it is. */
+  readonly connections: number;
+  readonly strangers: number;
+  /** Connections that came; of these, those closed for what they did not say, or for their number. */
+  readonly accepted: number;
+  readonly refused: number;
+  /** Attachments that were welcomed, and calls. */
+  readonly attached: number;
+  readonly calls: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
 export interface SlotInfo {
   readonly slot: number;
-  /** The process whose context is in it; null when it is free. */
+  /** The process whose context is in it; null when it is free, or somebody else's. */
   readonly pid: Pid | null;
   readonly cid: Cid | null;
   readonly tokens: number;
   readonly phase: "prefill" | "decode" | "idle";
   /** Whose driver's slot it is: each model counts its slots from 0. */
   readonly model: string;
+  /** While it prefills: of so many tokens `tokens` are there; else 0. */
+  readonly of: number;
+}
+
+/** A limit of the process or of its principal, and what is in use of it. */
+export interface Limit {
+  /** Such as "requestsPerSecond", "tokens", "contexts". */
+  readonly quota: string;
+  readonly of: "process" | "principal";
+  /** Infinity: there is none. */
+  readonly limit: number;
+  /** Of a rate: of what one second brings. */
+  readonly used: number;
+}
+
+/** By which policy slots are given to bursts, and who waits for one. */
+export interface Sched {
+  readonly policy: string;
+  /** Tokens of a turn. */
+  readonly quantum: number;
+  /** The policies that there are. */
+  readonly policies: readonly string[];
+  /** Shares under the policy fair; a principal that is not named has 1. */
+  readonly weights: readonly { readonly principal: string; readonly weight: number }[];
+  /** Of each model that has run; counters since the daemon's start. */
+  readonly queues: readonly {
+    readonly model: string;
+    readonly slots: number;
+    readonly classes: readonly {
+      readonly class: "realtime" | "interactive" | "batch";
+      readonly running: number;
+      readonly waiting: number;
+    }[];
+    readonly decisions: number;
+    readonly contextSwitches: number;
+    /** Generations that have a place: they run, wait, or are held up by their readers. */
+    readonly admitted: number;
+    readonly limit: number;
+    /** Generations that were refused with EAGAIN, and what one is told now: when to try again. */
+    readonly refused: number;
+    readonly retryMs: number;
+  }[];
+}
+
+/** What `schedSet` changes; what is not named stays as it is. */
+export interface SchedChange {
+  readonly policy?: string | undefined;
+  /** 1 to 65,536 tokens. */
+  readonly quantum?: number | undefined;
+  /** 1 to 1000. */
+  readonly weights?: readonly { readonly principal: string; readonly weight: number }[] | undefined;
 }
 
 /** A place for KV: the slots of the driver, its pages in RAM, its swap file. */
@@ -113,12 +198,18 @@ export class Sys {
   }
 
   async uname(options?: CallOptions): Promise<Uname> {
-    const { uptimeUs, driver, ...rest } = await request(
-      this.#session,
-      { name: "uname", args: {} },
-      options,
-    );
-    return { ...rest, driver: driver as Uname["driver"], uptimeMs: toMs(uptimeUs) };
+    const wire = await request(this.#session, { name: "uname", args: {} }, options);
+    return {
+      kernelVersion: wire.kernelVersion,
+      abi: wire.abi,
+      node: wire.node,
+      engineDigest: wire.engineDigest,
+      model: wire.model,
+      driver: wire.driver as Uname["driver"],
+      uptimeMs: toMs(wire.uptimeUs),
+      daemonPid: wire.daemonPid,
+      driverPid: wire.driverPid,
+    };
   }
 
   async stats(options?: CallOptions): Promise<Stats> {
@@ -132,10 +223,30 @@ export class Sys {
       steps: Number(wire.steps),
       stepMs: toMs(stepUs),
       contextSwitches: Number(wire.contextSwitches),
+      pagesMemory: Number(wire.pagesMemory),
+      pagesMemoryUsed: Number(wire.pagesMemoryUsed),
+      pagesSwap: Number(wire.pagesSwap),
+      pagesSwapUsed: Number(wire.pagesSwapUsed),
+      pagesSaved: Number(wire.pagesSaved),
+      pagesLoaded: Number(wire.pagesLoaded),
+      pagesWritten: Number(wire.pagesWritten),
+      pagesRead: Number(wire.pagesRead),
       syscalls: Number(wire.syscalls),
       denied: Number(wire.denied),
       memoryBudget: Number(wire.memoryBudget),
       memoryUsed: Number(wire.memoryUsed),
+      denials: wire.denials.map(({ result, calls }) => ({ result, calls: Number(calls) })),
+      door: wire.door.map((one) => ({
+        door: one.door as DoorInfo["door"],
+        connections: one.connections,
+        strangers: one.strangers,
+        accepted: Number(one.accepted),
+        refused: Number(one.refused),
+        attached: Number(one.attached),
+        calls: Number(one.calls),
+        bytesIn: Number(one.bytesIn),
+        bytesOut: Number(one.bytesOut),
+      })),
       slot: wire.slot.map((slot) => ({
         ...slot,
         pid: showIdOrNull(slot.pid),
@@ -143,6 +254,73 @@ export class Sys {
         phase: slot.phase as SlotInfo["phase"],
       })),
     };
+  }
+
+  /** Who holds the slots by which policy, and who waits. */
+  async sched(options?: CallOptions): Promise<Sched> {
+    const wire = await request(this.#session, { name: "sched", args: {} }, options);
+    return {
+      ...wire,
+      queues: wire.queues.map(({ retryUs, classes, ...queue }) => ({
+        ...queue,
+        classes: classes.map((one) => ({ ...one, class: one.class as ProcInfo["class"] })),
+        decisions: Number(queue.decisions),
+        contextSwitches: Number(queue.contextSwitches),
+        refused: Number(queue.refused),
+        retryMs: toMs(retryUs),
+      })),
+    };
+  }
+
+  /**
+   * Another policy, quantum or share from the next step on; an administrator's.
+   *
+   * @example
+   * await os.sys.schedSet({ policy: "fair", weights: [{ principal: "bob", weight: 3 }] });
+   */
+  async schedSet(change: SchedChange, options?: CallOptions): Promise<void> {
+    const { policy = "", quantum, weights = [] } = change;
+    const args = {
+      policy: checkText("policy", policy),
+      quantum: quantum === undefined ? 0 : checkCount("quantum", quantum, 1),
+      weights: weights.map(({ principal, weight }) => ({
+        principal: checkText("weights.principal", principal),
+        weight: checkCount("weights.weight", weight, 1),
+      })),
+    };
+    await request(this.#session, { name: "schedSet", args }, options);
+  }
+
+  /** What this process and its principal may have, and have. */
+  async limits(options?: CallOptions): Promise<Limit[]> {
+    const { limits } = await request(this.#session, { name: "limits", args: {} }, options);
+    return limits.map(({ quota, of, unlimited, limit, used }) => ({
+      ...{ quota, of: of as Limit["of"], used: Number(used) },
+      limit: unlimited ? Number.POSITIVE_INFINITY : Number(limit),
+    }));
+  }
+
+  /**
+   * Writes a line to this process's log: the file that `contix logs` shows, or the daemon's
+   * log for a program that the kernel did not start.
+   *
+   * @example
+   * await os.sys.log("indexed", { level: "debug", fields: { files: 12 } });
+   */
+  async log(
+    message: string,
+    options: CallOptions & {
+      readonly level?: "debug" | "info" | "warn" | "error" | undefined;
+      readonly fields?: Readonly<Record<string, unknown>> | undefined;
+    } = {},
+  ): Promise<void> {
+    const { level = "info", fields } = options;
+    const args = {
+      level: checkText("level", level),
+      message: checkText("message", message),
+      fields: fields === undefined ? "" : JSON.stringify(fields),
+    };
+    await request(this.#session, { name: "log", args }, options);
   }
 
   /** What there is of memory for contexts, and who has it: the `top` holders, 10 by default. */

@@ -17,6 +17,11 @@ export interface Usage {
   readonly firstTokenMs: number;
   /** Generated tokens a second in a slot, its prefill included; 0 when it had none. */
   readonly tokensPerSecond: number;
+  /**
+   * What is left of quotas that are limited, after the call: of the process's and its
+   * principal's the smaller. Names: requestsPerSecond, tokensPerSecond, tokens (in all).
+   */
+  readonly left: Readonly<Record<string, number>>;
 }
 
 /** Milliseconds for the microseconds of the wire. */
@@ -36,5 +41,6 @@ export function toUsage(wire: WireUsage | undefined): Usage {
     servedMs,
     firstTokenMs: toMs(wire?.firstTokenUs ?? 0n),
     tokensPerSecond: servedMs === 0 ? 0 : (generatedTokens * 1000) / servedMs,
+    left: Object.fromEntries((wire?.left ?? []).map(({ quota, left }) => [quota, Number(left)])),
   };
 }

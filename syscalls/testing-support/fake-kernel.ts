@@ -67,7 +67,7 @@ export class FakeSession {
   }
 
   signal(name: string, fromPid = 0n): void {
-    this.send({ $case: "signal", value: { name, fromPid, context: undefined } });
+    this.send({ $case: "signal", value: { name, fromPid, context: undefined, quota: undefined } });
   }
 
   /** Breaks the stream, as a lost transport would. */

@@ -4,21 +4,37 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { ConnectionError } from "../errors.js";
 
-export interface Endpoint {
-  /** `unix:///path` or `grpc://host:port`. */
-  readonly address: string;
-  readonly token: string;
+/** What TLS needs: PEM text, or the path of a PEM file. */
+export interface Tls {
+  /** Who signed the kernel's certificate; by default what Node trusts. */
+  readonly ca?: string | undefined;
+  /** The client's own certificate and key, for mutual TLS. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
 }
 
-interface Wanted {
+export interface Endpoint {
+  /**
+   * `unix:///path`, `grpc://host:port`, `grpcs://host:port` or `nats://host:port`; for NATS
+   * that demands TLS also `tls://host:port`, and `/n2` behind either for the kernel of a node.
+   */
+  readonly address: string;
+  readonly token: string;
+  readonly tls: Tls;
+}
+
+interface Wanted extends Tls {
   readonly address?: string | undefined;
   readonly token?: string | undefined;
   readonly home?: string | undefined;
 }
 
-/** What every lost-daemon message ends with: the way out. */
+/** Nobody is there, and the way out: a daemon of this machine can be started, another can not. */
 export function noDaemon(address: string, options?: ErrorOptions): ConnectionError {
-  const message = `no daemon at ${address}: start one with \`contix up\``;
+  const why = options?.cause instanceof Error ? ` (${options.cause.message})` : "";
+  const message = address.startsWith("unix:")
+    ? `no daemon at ${address}: start one with \`contix up\``
+    : `no daemon at ${address}${why}: check the address, and that its daemon runs`;
   return new ConnectionError(address, message, options);
 }
 
@@ -37,7 +53,38 @@ export async function findEndpoint(
   const named = wanted.address ?? said.CONTIX_ADDRESS;
   const address = named || `unix://${join(home, "contixd.sock")}`;
   const token = wanted.token ?? said.CONTIX_TOKEN;
-  return { address, token: token || (await adminToken(home, address, !named)) };
+  const tls = {
+    ca: wanted.ca ?? (said.CONTIX_CA || undefined),
+    cert: wanted.cert ?? (said.CONTIX_CERT || undefined),
+    key: wanted.key ?? (said.CONTIX_KEY || undefined),
+  };
+  return { address, token: token || (await adminToken(home, address, !named)), tls };
+}
+
+/** The door that an address is of. */
+export function doorOf(address: string): "unix" | "grpc" | "grpcs" | "nats" {
+  const [, door] = /^(unix|grpcs?|nats|tls):\/\//.exec(address) ?? [];
+  if (door === "tls") return "nats";
+  if (door === "unix" || door === "grpc" || door === "grpcs" || door === "nats") return door;
+  throw badAddress(address);
+}
+
+/** The certificates themselves. ConnectionError when a file can not be read. */
+export async function readTls(
+  address: string,
+  tls: Tls,
+): Promise<{ ca?: Buffer; cert?: Buffer; key?: Buffer }> {
+  const out: { ca?: Buffer; cert?: Buffer; key?: Buffer } = {};
+  for (const name of ["ca", "cert", "key"] as const) {
+    const given = tls[name];
+    if (given === undefined) continue;
+    try {
+      out[name] = given.includes("-----BEGIN") ? Buffer.from(given) : await readFile(given);
+    } catch (cause) {
+      throw new ConnectionError(address, `${name}: ${(cause as Error).message}`, { cause });
+    }
+  }
+  return out;
 }
 
 async function adminToken(home: string, address: string, atHome: boolean): Promise<string> {
@@ -55,11 +102,21 @@ async function adminToken(home: string, address: string, atHome: boolean): Promi
 /** The grpc-js target of an address. */
 export function grpcTarget(address: string): string {
   if (/^unix:\/\/\/./.test(address)) return address;
-  const tcp = /^grpc:\/\/((?:\[[^\]]+\]|[^/:]+):\d+)\/?$/.exec(address);
-  if (tcp?.[1] === undefined) {
-    throw new TypeError(
-      `address: expected unix:///path or grpc://host:port, got ${JSON.stringify(address)}`,
-    );
-  }
+  const tcp = /^grpcs?:\/\/((?:\[[^\]]+\]|[^/:]+):\d+)\/?$/.exec(address);
+  if (tcp?.[1] === undefined) throw badAddress(address);
   return tcp[1];
+}
+
+/** The server's URL in a NATS address, and the node that it names; "": none. */
+export function natsTarget(address: string): { readonly server: string; readonly node: string } {
+  const [, server, node = ""] =
+    /^((?:nats|tls):\/\/[^/]+)(?:\/(n\d{1,4}))?\/?$/.exec(address) ?? [];
+  if (server === undefined) throw badAddress(address);
+  return { server, node };
+}
+
+function badAddress(address: string): TypeError {
+  return new TypeError(
+    `address: expected unix:///path or grpc://host:port (or grpcs:, nats:), got ${JSON.stringify(address)}`,
+  );
 }

@@ -1,64 +1,42 @@
 /**
- * One Attach stream: the handshake, then frames both ways until it ends. A link
- * knows nothing of calls; what it lost, the session above it repeats.
+ * One attachment over one connection: the handshake, then frames both ways until it
+ * ends. A link knows nothing of calls; what it lost, the session above it repeats. Each
+ * door has its transport; which one an address means is said here, and one that is not
+ * used is not loaded.
  */
-import {
-  Client,
-  type ClientDuplexStream,
-  credentials,
-  type ServiceError,
-  type StatusObject,
-  status,
-} from "@grpc/grpc-js";
-import { Error as WireError } from "../../proto/gen/contix/v1/errno.js";
+import { encodeMessage } from "../../proto/encode.js";
 import {
   ClientFrame,
   type Hello,
-  KernelService,
   type ServerFrame,
   type Welcome,
 } from "../../proto/gen/contix/v1/kernel.js";
-import { ConnectionError, SyscallError, syscallError } from "../errors.js";
-import { grpcTarget, noDaemon } from "./address.js";
-
-/** The longest message either side takes, bytes. A longer one would break the whole stream. */
-export const MAX_MESSAGE = 32 * 1024 * 1024;
-
-/** The trailer that carries the kernel's typed error where a stream is refused. */
-const ERROR_TRAILER = "contix-error-bin";
-
-const CHANNEL_OPTIONS = {
-  "grpc.max_receive_message_length": MAX_MESSAGE,
-  "grpc.max_send_message_length": MAX_MESSAGE,
-  // Retries are the session's business: grpc-js would keep a copy of every message for its own.
-  "grpc.enable_retries": 0,
-  "grpc.service_config_disable_resolution": 1,
-  // A kernel is a neighbour, never behind a proxy; and each attachment has its own connection.
-  "grpc.enable_http_proxy": 0,
-  "grpc.use_local_subchannel_pool": 1,
-  // A peer that vanished without a word (a cable, a suspended machine) is noticed.
-  "grpc.keepalive_time_ms": 30_000,
-  "grpc.keepalive_timeout_ms": 20_000,
-};
+import { doorOf, type Endpoint } from "./address.js";
 
 /** A frame as it goes over the wire. */
 export type FrameBytes = Buffer;
-type Stream = ClientDuplexStream<FrameBytes, ServerFrame>;
 
 export function encodeFrame(frame: NonNullable<ClientFrame["frame"]>): FrameBytes {
-  const bytes = ClientFrame.encode({ frame }).finish();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return encodeMessage(ClientFrame, { frame });
+}
+
+/** How a link ended. `inOrder`: the kernel ended it and is not to be asked again. */
+export interface End {
+  readonly inOrder: boolean;
+  readonly details: string;
 }
 
 export interface LinkEvents {
   /** Every frame after the welcome, in order. */
   frame(frame: NonNullable<ServerFrame["frame"]>): void;
-  /** The stream is over: once, and only after the welcome. */
-  end(status: Pick<StatusObject, "code" | "details">): void;
+  /** The link is over: once, and only after the welcome. */
+  end(how: End): void;
 }
 
 export interface Link {
   readonly welcome: Welcome;
+  /** The longest frame it takes, bytes; a longer one would break it. */
+  readonly maxMessage: number;
   send(frame: FrameBytes): void;
   /** Says goodbye and waits for the kernel's, at most `graceMs`. */
   close(graceMs: number): Promise<void>;
@@ -67,88 +45,21 @@ export interface Link {
 }
 
 /**
- * Opens a stream to `address` and presents `hello`. Rejects with SyscallError
- * when the kernel refuses, with ConnectionError when there is none or it does
- * not answer within `timeoutMs`.
+ * Opens a link and presents `hello`. Rejects with SyscallError when the kernel refuses,
+ * with ConnectionError when there is none or it does not answer within `timeoutMs`.
  */
-export function openLink(
-  address: string,
+export type Transport = (
+  endpoint: Endpoint,
   hello: Hello,
   timeoutMs: number,
   events: LinkEvents,
-): Promise<Link> {
-  const client = new Client(grpcTarget(address), credentials.createInsecure(), CHANNEL_OPTIONS);
-  const { path, responseDeserialize } = KernelService.attach;
-  // Frames come encoded: a call is encoded once, measured, and kept to be sent again.
-  const asIs = (bytes: FrameBytes): Buffer => bytes;
-  const stream: Stream = client.makeBidiStreamRequest(path, asIs, responseDeserialize);
-  return new Promise((resolve, reject) => {
-    let link: Link | undefined;
-    const refuse = (error: Error): void => {
-      clearTimeout(patience);
-      reject(error);
-      stream.cancel();
-      client.close();
-    };
-    const patience = setTimeout(() => {
-      refuse(new ConnectionError(address, `${address} did not answer within ${timeoutMs} ms`));
-    }, timeoutMs);
-    stream.on("data", ({ frame }: ServerFrame) => {
-      if (frame === undefined) return;
-      if (link !== undefined) events.frame(frame);
-      else if (frame.$case === "welcome") {
-        clearTimeout(patience);
-        link = attached(client, stream, frame.value);
-        resolve(link);
-      } else if (frame.$case === "reply" && frame.value.result?.$case === "error") {
-        refuse(syscallError(frame.value.result.value));
-      }
-    });
-    // The status says the same and comes always; an error without a listener would be thrown.
-    stream.on("error", () => undefined);
-    stream.on("status", (end: StatusObject) => {
-      client.close();
-      if (link === undefined) refuse(refusal(address, end));
-      else events.end(end);
-    });
-    send(stream, encodeFrame({ $case: "hello", value: hello }));
-  });
-}
+) => Promise<Link>;
 
-function send(stream: Stream, frame: FrameBytes): void {
-  if (stream.writable) stream.write(frame);
-}
-
-function attached(client: Client, stream: Stream, welcome: Welcome): Link {
-  return {
-    welcome,
-    send: (frame) => send(stream, frame),
-    async close(graceMs) {
-      const over = new Promise<void>((done) => {
-        stream.once("status", () => done());
-        setTimeout(done, graceMs).unref();
-      });
-      stream.end();
-      await over;
-      this.destroy();
-    },
-    destroy() {
-      stream.cancel();
-      client.close();
-    },
-  };
-}
-
-/** What the end of a stream that was never welcomed means. */
-function refusal(address: string, end: StatusObject): Error {
-  const [trailer] = end.metadata?.get(ERROR_TRAILER) ?? [];
-  if (trailer instanceof Uint8Array) return syscallError(WireError.decode(trailer));
-  if (end.code === status.UNAUTHENTICATED || end.code === status.PERMISSION_DENIED) {
-    return new SyscallError("EACCES", end.details);
-  }
-  const cause: Partial<ServiceError> = Object.assign(new Error(end.details), { code: end.code });
-  if (end.code === status.UNAVAILABLE) return noDaemon(address, { cause });
-  return new ConnectionError(address, `${address} speaks no ABI of ours: ${end.details}`, {
-    cause,
-  });
-}
+/** Opens a link by the door that the address names. */
+export const openLink: Transport = async (endpoint, hello, timeoutMs, events) => {
+  const transport: Transport =
+    doorOf(endpoint.address) === "nats"
+      ? (await import("./nats.js")).openNats
+      : (await import("./grpc.js")).openGrpc;
+  return transport(endpoint, hello, timeoutMs, events);
+};

@@ -10,7 +10,6 @@
  * repeated, so they fail with ConnectionError and are cancelled. When the kernel
  * refuses the run, or is gone, every call fails with ConnectionError.
  */
-import { type StatusObject, status } from "@grpc/grpc-js";
 import {
   Hello,
   type Reply,
@@ -22,7 +21,7 @@ import {
 import { ConnectionError, SyscallError, syscallError } from "../errors.js";
 import { Acks } from "./acks.js";
 import type { Endpoint } from "./address.js";
-import { encodeFrame, type FrameBytes, type Link, MAX_MESSAGE, openLink } from "./link.js";
+import { type End, encodeFrame, type FrameBytes, type Link, openLink } from "./link.js";
 import { type Answer, type CallName, type CallSpec, Pending } from "./pending.js";
 
 const ABI = 1;
@@ -54,6 +53,7 @@ export class Session {
   #over: ConnectionError | undefined;
   #word: SyscallError | undefined;
   #lastSeq = 0;
+  #maxMessage = 0;
   /** No frame has come since the stream was restored: a second break in a row is the end. */
   #silent = false;
 
@@ -83,7 +83,7 @@ export class Session {
     if (this.#over !== undefined) return refused(this.#over);
     const seq = this.#lastSeq + 1;
     const frame = toFrame(seq, this.#acks.tell(), spec);
-    if (frame.length > MAX_MESSAGE) return refused(tooLong(frame.length));
+    if (frame.length > this.#maxMessage) return refused(tooLong(frame.length, this.#maxMessage));
     this.#lastSeq = seq;
     const pending = new Pending(seq, frame, spec.name, spec.onChunk, spec.onProgress);
     this.#pending.set(seq, pending as unknown as Pending<CallName>);
@@ -113,9 +113,9 @@ export class Session {
 
   async #attach(hello: Hello): Promise<void> {
     let link: Link | undefined;
-    let ended: Pick<StatusObject, "code" | "details"> | undefined;
-    const { address, timeoutMs } = this.#options;
-    link = await openLink(address, hello, timeoutMs, {
+    let ended: End | undefined;
+    const { timeoutMs } = this.#options;
+    link = await openLink(this.#options, hello, timeoutMs, {
       frame: (frame) => this.#receive(frame),
       end: (how) => {
         ended = how;
@@ -130,6 +130,7 @@ export class Session {
     }
     this.#silent = before !== undefined;
     this.#link = link;
+    this.#maxMessage = link.maxMessage;
     this.#welcome = link.welcome;
     this.#repeat(link);
     if (ended !== undefined) this.#lost(ended);
@@ -169,10 +170,10 @@ export class Session {
     }
   }
 
-  #lost(how: Pick<StatusObject, "code" | "details">): void {
+  #lost(how: End): void {
     this.#link = undefined;
     // A stream that ends well was ended by the kernel: it shuts down, or we were killed.
-    if (how.code === status.OK) {
+    if (how.inOrder) {
       const why = this.#word === undefined ? "" : `: ${this.#word.message}`;
       this.#end(`the kernel ended the connection${why}`, this.#word);
       return;
@@ -217,8 +218,8 @@ function toFrame<K extends CallName>(seq: number, acked: bigint, spec: CallSpec<
   return encodeFrame({ $case: "call", value });
 }
 
-function tooLong(bytes: number): SyscallError {
-  return new SyscallError("E2BIG", `a call of ${bytes} bytes; at most ${MAX_MESSAGE}`);
+function tooLong(bytes: number, most: number): SyscallError {
+  return new SyscallError("E2BIG", `a call of ${bytes} bytes; at most ${most}`);
 }
 
 /** 0 on the wire is "no deadline", so a deadline of 0 ms is the shortest there is. */
