@@ -43,7 +43,7 @@ for await (const line of terminal) {
 }
 console.log();
 // Without -i an agent has nothing on its stdin.
-if (!heard) console.error("chat: no input; start it with `contix run -i agents/chat.ts`");
+if (!heard) console.error("chat: nothing came on stdin; `contix run` gives a terminal with -i");
 
 async function answer(message: string): Promise<void> {
   answering = new AbortController();
