@@ -37,10 +37,12 @@ export async function bringUp(options: BringUpOptions): Promise<Started> {
     const names = [config.model, ...config.preload].filter((name) => name !== FAKE);
     for (const name of names) await ensureModel(name, { signal, quiet });
   }
+  // A command line is everybody's to read, so what may hold a password does not stand there.
+  const { nats, ...open } = settings;
   return startDaemon({
     home,
-    flags: flagsOf(settings),
-    env,
+    flags: flagsOf(open),
+    env: { ...env, ...(typeof nats === "string" && { CONTIX_NATS: nats }) },
     timeoutMs: READY_MS,
     signal,
     onSpawn: options.onSpawn,

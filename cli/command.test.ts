@@ -33,6 +33,7 @@ describe("the global options", () => {
     expect(fullAddress("/run/x.sock")).toBe("unix:///run/x.sock");
     expect(fullAddress("unix:///run/x.sock")).toBe("unix:///run/x.sock");
     expect(() => fullAddress("nonsense")).toThrow(CliError);
+    expect(() => fullAddress("ftp://host/x.sock")).toThrow(/there are unix:\/\//);
   });
 });
 

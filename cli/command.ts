@@ -31,7 +31,7 @@ export function addPlaceOptions(command: Command): Command {
     .addOption(
       new Option(
         "--address <address>",
-        "a daemon elsewhere: a socket's path or host:port (CONTIX_ADDRESS; token in CONTIX_TOKEN)",
+        "a daemon elsewhere: a socket's path, host:port, grpcs://… or nats://… (CONTIX_ADDRESS; token in CONTIX_TOKEN)",
       ).helpGroup("Global options:"),
     );
 }
@@ -56,8 +56,10 @@ export function placeOf(command: Command): Place {
 
 /** `127.0.0.1:7777` and `/run/contixd.sock` as the SDK wants them; whole addresses as they are. */
 export function fullAddress(text: string): string {
-  if (/^(unix|grpc):\/\//.test(text)) return text;
+  if (/^(unix|grpcs?|nats|tls):\/\//.test(text)) return text;
   if (/^(\[[^\]]+\]|[^/:]+):\d+$/.test(text)) return `grpc://${text}`;
+  if (text.includes("://"))
+    throw usage(`--address ${text}: there are unix://, grpc://, grpcs://, nats:// and tls://`);
   if (text.includes("/") || text.endsWith(".sock")) return `unix://${resolve(text)}`;
   throw usage(`--address ${text}: give a socket's path, or host:port`);
 }

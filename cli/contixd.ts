@@ -1,12 +1,17 @@
 #!/usr/bin/env node
 /** contixd: the kernel daemon, in the foreground. */
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { type ConfigInput, loadConfig } from "../kernel/config.js";
 import { VERSION } from "../kernel/kernel.js";
 import { boot } from "../kernel/main.js";
 import { EVICTION_NAMES } from "../kernel/mm/eviction/policies.js";
 import { OVERFLOW_POLICIES } from "../kernel/mm/overflow/segments.js";
+import { redacted } from "../kernel/nats/url.js";
+import { POLICY_NAMES } from "../kernel/sched/policies.js";
 import { collect } from "./command.js";
+import { gatewayOf } from "./daemon-gateway.js";
+import { ensureNatsServer } from "./nats/find.js";
 import { servedModels } from "./served-models.js";
 
 const EXAMPLES = `
@@ -54,13 +59,24 @@ function program(): Command {
       ).choices(OVERFLOW_POLICIES),
     )
     .option("--threads <n>", "threads of the engine; 0: all cores", number)
-    .option("--listen <address>", "also listen on TCP: a loopback HOST:PORT")
-    .option("--policy <name>", "scheduling policy: rr or priority")
+    .option("--listen <address>", "also listen on TCP: HOST:PORT; beyond loopback with TLS")
+    .option("--tls-cert <file>", "certificate chain of the TCP address, PEM")
+    .option("--tls-key <file>", "its key, PEM")
+    .option("--tls-client-ca <file>", "mutual TLS: the CA of clients' certificates, PEM")
+    .option("--http <address>", "serve OpenAI's HTTP API: HOST:PORT; beyond loopback with TLS")
+    .option("--http-behind-proxy <boolean>", "true: a proxy before --http does TLS")
+    .option("--nats <url>", "also a NATS door: embedded, or the URL of a server")
+    .option("--nats-ca <file>", "PEM of the CA of that server's certificate")
+    .option("--node <n>", "which kernel this is of those on one NATS server: 1 to 4095", number)
+    .addOption(new Option("--policy <name>", "who holds the slots").choices(POLICY_NAMES))
     .option("--quantum <n>", "tokens a burst may take while others wait", number)
     .option("--inter-token-ms <n>", "the longest wait for a next token beside a prefill", number)
     .option("--queue-limit <n>", "generations admitted beyond the slots", number)
     .option("--detach-grace-ms <n>", "how long a process without its stream may come back", number)
     .option("--drain-ms <n>", "how long calls may go on at shutdown", number)
+    .option("--audit-heads <file>", "export the signed heads of the audit log", (path) =>
+      resolve(path),
+    )
     .option("--log-level <level>", "debug, info, warn, error or silent")
     .option("--print-config", "print the configuration in force and exit")
     .addHelpText("after", EXAMPLES);
@@ -76,11 +92,16 @@ async function main(): Promise<void> {
   const { printConfig, model, preload, ...flags } = program().parse().opts();
   const config = loadConfig({ ...flags, ...modelSettings(model, preload) }, process.env);
   if (printConfig) {
-    process.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
+    const shown = { ...config, nats: redacted(config.nats) };
+    process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
     return;
   }
   const models = servedModels(config);
-  const booting = boot(config, models);
+  const booting = boot(config, {
+    library: models,
+    findNatsServer: (onTry) => ensureNatsServer({ onTry }),
+    startBeside: (kernel) => gatewayOf(config, kernel),
+  });
   let stopping = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
@@ -90,7 +111,9 @@ async function main(): Promise<void> {
       booting.then((daemon) => daemon.stop()).then(() => process.exit(0), fail);
     });
   }
-  await booting;
+  const daemon = await booting;
+  // Without certificates a HUP ends the daemon, as it ends any program whose terminal went.
+  if (config.tlsCert !== "") process.on("SIGHUP", () => daemon.reload());
   models.serving();
 }
 

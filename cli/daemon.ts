@@ -1,6 +1,5 @@
 /** Starts and stops a contixd in the background. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -40,7 +39,7 @@ export async function startDaemon(options: StartOptions): Promise<Started> {
   const found = await runningDaemon(options.home);
   if (found !== undefined) return { record: found, fresh: false };
   const log = daemonLog(options.home);
-  await mkdir(dirname(log), { recursive: true });
+  await makeHome(options.home, log);
   const offset = await sizeOf(log);
   const child = await launch(options, log);
   try {
@@ -53,8 +52,19 @@ export async function startDaemon(options: StartOptions): Promise<Started> {
   }
 }
 
+/** Only its owner may enter it. The daemon's first words need a place before it runs. */
+async function makeHome(home: string, log: string): Promise<void> {
+  try {
+    await mkdir(home, { recursive: true, mode: 0o700 });
+    await mkdir(dirname(log), { recursive: true });
+  } catch (cause) {
+    const why = (cause as Error).message;
+    const message = `the home ${home} cannot be made: ${why}; choose another with --home`;
+    throw new CliError(message, undefined, { cause });
+  }
+}
+
 async function launch(options: StartOptions, log: string): Promise<ChildProcess> {
-  if (!existsSync(options.home)) await mkdir(options.home, { recursive: true, mode: 0o700 });
   const file = await open(log, "a", 0o600);
   try {
     const child = spawn(

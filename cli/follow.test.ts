@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -36,6 +36,28 @@ describe("follow", () => {
     await writeFile(path, "first");
     await reading;
     expect(text).toBe("first second last");
+  });
+
+  it("goes on over rotations, two between two looks too, and begins with the former file", async () => {
+    const path = join(folder, "log");
+    const rotate = async (text: string): Promise<void> => {
+      await rename(path, `${path}.1`);
+      await writeFile(path, text);
+    };
+    await writeFile(path, "a");
+    await rotate("b");
+    const done = new AbortController();
+    let text = "";
+    for await (const chunk of follow(path, { done: done.signal })) {
+      text += chunk.toString();
+      if (text === "ab") {
+        await appendFile(path, "c");
+        await rotate("d");
+        await rotate("e");
+      }
+      if (text === "abcde") done.abort();
+    }
+    expect(text).toBe("abcde");
   });
 
   it("is empty for a file that never came", async () => {

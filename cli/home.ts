@@ -12,6 +12,10 @@ import { z } from "zod";
 const DaemonRecord = z.object({
   pid: z.number().int().positive(),
   address: z.string().min(1),
+  /** That one, and each further one: over TCP, over NATS. */
+  addresses: z.array(z.string()).optional(),
+  /** Where its gateway listens, when it has one. */
+  http: z.string().optional(),
   version: z.string(),
   startedAt: z.string(),
 });

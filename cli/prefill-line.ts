@@ -5,6 +5,8 @@ import { count } from "./format.js";
 const CLEAR = "\r\u001b[K";
 
 export interface PrefillLine extends Disposable {
+  /** Whether anybody sees it. */
+  readonly live: boolean;
   /** So many of `of` tokens are read. */
   show(tokens: number, of: number): void;
   /** The first text is there, or nothing more will come. */
@@ -20,6 +22,7 @@ export function prefillLine(stream: NodeJS.WriteStream = process.stderr): Prefil
     shown = false;
   };
   return {
+    live,
     show(tokens, of) {
       if (!live) return;
       stream.write(`${CLEAR}${progressText(tokens, of)}`);

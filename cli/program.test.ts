@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { buildProgram } from "./program.js";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { buildProgram, main } from "./program.js";
 
 const NAMES = [
   ...["demo", "up", "down", "stats", "doctor", "run", "ps", "kill", "logs"],
@@ -36,5 +36,35 @@ describe("the command line", () => {
     await expect(program.parseAsync(["frob"], { from: "user" })).rejects.toMatchObject({
       code: "commander.unknownCommand",
     });
+  });
+});
+
+describe("a wrong command line", () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  /** The exit code and what is said on stderr. */
+  async function said(...argv: string[]): Promise<[number, string]> {
+    vi.spyOn(process.stdout, "write").mockReturnValue(true);
+    const stderr = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const code = await main(argv);
+    return [code, stderr.mock.calls.map(([text]) => String(text)).join("")];
+  }
+
+  it.each([
+    [["vmstat", "x"], "contix: seconds 'x' is wrong: must be a number from 0.1 to 3600"],
+    [["model", "rm"], "contix: missing required argument 'name'; see `contix model rm --help`"],
+    [["ctx"], "contix: that needs one of the commands above; see `contix ctx --help`"],
+    [["help", "nope"], "contix: unknown command 'nope'; see `contix --help`"],
+    [["generate", ""], "contix: the prompt is empty"],
+  ])("%j is told in a line", async (argv, line) => {
+    const [code, text] = await said(...argv);
+    expect(code).toBe(2);
+    expect(text).toContain(line);
+    expect(text.trim()).not.toContain("\n  at ");
+  });
+
+  it("is none where help is asked for", async () => {
+    expect(await said("help", "help")).toEqual([0, ""]);
+    expect(await said("help", "ps")).toEqual([0, ""]);
   });
 });

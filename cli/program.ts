@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { addPlaceOptions } from "./command.js";
-import { describe, EXIT_USAGE, exitCodeOf } from "./errors.js";
+import { describe, EXIT_USAGE, exitCodeOf, usage } from "./errors.js";
 import { remark } from "./terminal.js";
 import { VERSION } from "./version.js";
 
@@ -19,6 +19,7 @@ interface Entry {
 
 const DAEMON = "Daemon:";
 const AGENTS = "Agents:";
+const RIGHTS = "Rights:";
 const MODEL = "The model:";
 
 const COMMANDS: readonly Entry[] = [
@@ -47,10 +48,28 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/stats.js")).registerStats,
   },
   {
+    name: "sched",
+    group: DAEMON,
+    summary: "who holds the slots by which policy; another policy",
+    load: async () => (await import("./commands/sched.js")).registerSched,
+  },
+  {
+    name: "vmstat",
+    group: DAEMON,
+    summary: "processes, slots, pages and tokens, a line every so many seconds",
+    load: async () => (await import("./commands/vmstat.js")).registerVmstat,
+  },
+  {
     name: "free",
     group: DAEMON,
     summary: "where contexts' memory is, and who holds it",
     load: async () => (await import("./commands/free.js")).registerFree,
+  },
+  {
+    name: "gateway",
+    group: DAEMON,
+    summary: "serve OpenAI's HTTP API in front of a daemon",
+    load: async () => (await import("./commands/gateway.js")).registerGateway,
   },
   {
     name: "doctor",
@@ -71,6 +90,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./commands/ps.js")).registerPs,
   },
   {
+    name: "top",
+    group: AGENTS,
+    summary: "a live page of the agents, the slots and the queue",
+    load: async () => (await import("./commands/top.js")).registerTop,
+  },
+  {
     name: "kill",
     group: AGENTS,
     summary: "send a signal to agents",
@@ -87,6 +112,36 @@ const COMMANDS: readonly Entry[] = [
     group: AGENTS,
     summary: "list, show, fork, save, restore and remove contexts",
     load: async () => (await import("./commands/ctx.js")).registerCtx,
+  },
+  {
+    name: "principal",
+    group: RIGHTS,
+    summary: "for whom agents work: add, list and remove principals",
+    load: async () => (await import("./commands/principal.js")).registerPrincipal,
+  },
+  {
+    name: "key",
+    group: RIGHTS,
+    summary: "API keys: add, list, rotate and revoke them",
+    load: async () => (await import("./commands/key.js")).registerKey,
+  },
+  {
+    name: "ask",
+    group: AGENTS,
+    summary: "calls that wait for somebody's word: list, allow and deny them",
+    load: async () => (await import("./commands/ask.js")).registerAsk,
+  },
+  {
+    name: "audit",
+    group: DAEMON,
+    summary: "what was denied and what was changed, and whether that record is whole",
+    load: async () => (await import("./commands/audit.js")).registerAudit,
+  },
+  {
+    name: "events",
+    group: DAEMON,
+    summary: "what happens, as it happens, over the NATS door",
+    load: async () => (await import("./commands/events.js")).registerEvents,
   },
   {
     name: "generate",
@@ -122,14 +177,17 @@ const COMMANDS: readonly Entry[] = [
  */
 export async function main(argv: readonly string[]): Promise<number> {
   const named = namedCommand(argv);
+  const program = await buildProgram(named);
   try {
-    const program = await buildProgram(named);
-    if (argv.length === 0) program.outputHelp();
+    const [first, about] = argv;
+    if (first === undefined || (first === "help" && about === "help")) program.outputHelp();
+    else if (first === "help" && about !== undefined && !isCommand(about))
+      throw usage(`unknown command '${about}'; see \`contix --help\``);
     else await program.parseAsync([...argv], { from: "user" });
     // A command that has more to say than "done" or "failed" has set it already.
     return Number(process.exitCode ?? 0);
   } catch (error) {
-    return report(error, named);
+    return report(error, wholeName(program, argv));
   }
 }
 
@@ -163,15 +221,27 @@ function namedCommand(argv: readonly string[]): string | undefined {
   return undefined;
 }
 
-function report(error: unknown, named: string | undefined): number {
+function isCommand(word: string): boolean {
+  return word.startsWith("-") || COMMANDS.some(({ name }) => name === word);
+}
+
+/** The command that was named, with its own commands: `contix model rm`. */
+function wholeName(program: Command, argv: readonly string[]): string {
+  let at = program;
+  let name = program.name();
+  for (const word of argv) {
+    const next = at.commands.find((command) => command.name() === word);
+    if (!next) continue;
+    at = next;
+    name += ` ${word}`;
+  }
+  return name;
+}
+
+function report(error: unknown, name: string): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    const known = COMMANDS.some((entry) => entry.name === named);
-    const help = known ? `contix ${named} --help` : "contix --help";
-    const said = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-    remark(
-      `contix: ${said.replace(" is invalid. ", " is wrong: ").replace(/\.$/, "")}; see \`${help}\``,
-    );
+    remark(`contix: ${mistake(error)}; see \`${name} --help\``);
     return EXIT_USAGE;
   }
   const code = exitCodeOf(error);
@@ -179,4 +249,19 @@ function report(error: unknown, named: string | undefined): number {
   if (!(error instanceof Error && error.name === "AbortError"))
     remark(`contix: ${describe(error)}`);
   return code;
+}
+
+/** What was wrong with the command line, in a line. */
+function mistake({ code, message }: CommanderError): string {
+  // It has printed the help of a command that is only a group of others.
+  if (code === "commander.help") return "that needs one of the commands above";
+  return message
+    .replace(/^error: /, "")
+    .replace(/\s*\n\s*/g, " ")
+    .replace(
+      /command-argument value '(.*)' is invalid for argument '(.*)'\. /,
+      "$2 '$1' is wrong: ",
+    )
+    .replace(" is invalid. ", " is wrong: ")
+    .replace(/\.$/, "");
 }

@@ -69,6 +69,16 @@ describe("the README", () => {
     for (const name of Object.keys(limits)) expect(readme).toContain(`\`${name}\``);
   });
 
+  it("has the environment's name of each setting that is a number", () => {
+    for (const [name, value] of Object.entries(loadConfig({ home: "/nonexistent" }, {}))) {
+      const row = readme.split("\n").find((line) => line.startsWith(`| \`${name}\` |`));
+      const variable = row?.match(/`(CONTIX_\w+)`/)?.[1];
+      if (typeof value !== "number" || variable === undefined) continue;
+      const env = { [variable]: String(value + 1) };
+      expect(loadConfig({ home: "/nonexistent" }, env), variable).toHaveProperty(name, value + 1);
+    }
+  });
+
   it("names only commands that there are", async () => {
     const program = await buildProgram(undefined);
     const names = new Set(program.commands.map((command) => command.name()));

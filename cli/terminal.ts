@@ -1,14 +1,15 @@
 /** Manners on a terminal and in a pipe: Ctrl-C, a closed pipe, what may be redrawn. */
-import { EXIT_INTERRUPTED } from "./errors.js";
+import { EXIT_FAILED, EXIT_INTERRUPTED } from "./errors.js";
 
 let onClosedPipe = (): void => process.exit(0);
 
-/** `contix … | head`: a reader that has enough is not an error. */
+/** `contix … | head`: a reader that has enough is not an error. A full disk is one, and said. */
 export function ignoreClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-      onClosedPipe();
+      if (error.code === "EPIPE") return onClosedPipe();
+      if (stream === process.stdout) remark(`contix: cannot write the output: ${error.message}`);
+      process.exit(EXIT_FAILED);
     });
   }
 }

@@ -4,13 +4,8 @@ import { modelsRoot } from "../../servers/llm/models/paths.js";
 import { out } from "../colour.js";
 import { finish, placeOf } from "../command.js";
 import type { Check } from "../doctor/check.js";
-import {
-  checkConfig,
-  checkDaemon,
-  checkHome,
-  checkIsolation,
-  checkModel,
-} from "../doctor/installation.js";
+import { checkConfig, checkDaemon, checkHome, checkModel } from "../doctor/installation.js";
+import { checkIsolation } from "../doctor/isolation.js";
 import {
   availableMemory,
   checkCpu,
@@ -60,7 +55,7 @@ async function examine(home: string): Promise<Check[]> {
     // With a wrong configuration it is not known which model is meant.
     ...(settings.status === "fail" ? [] : await checkModel(home)),
     await checkDaemon(home),
-    checkIsolation(),
+    await checkIsolation(home),
   ];
 }
 

@@ -69,6 +69,7 @@ async function generate(
 ): Promise<void> {
   const { chat, stats, json, ...sampling } = options;
   const prompt = argument === undefined || argument === "-" ? await readStdin() : argument;
+  if (prompt === "") throw usage("the prompt is empty");
   await interruptible(async (signal) => {
     await using os = await attachOrStart(placeOf(self), "contix generate", signal);
     using line = prefillLine();

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Stats, Uname } from "../../syscalls/index.js";
+import type { Limit, Stats, Uname } from "../../syscalls/index.js";
 import { attach } from "../attach.js";
 import { out } from "../colour.js";
 import { finish, placeOf } from "../command.js";
@@ -23,8 +23,9 @@ export function registerStats(program: Command): void {
 async function stats(options: Options, self: Command): Promise<void> {
   await using os = await attach(placeOf(self), "contix stats");
   const [uname, figures] = [await os.sys.uname(), await os.sys.stats()];
-  if (options.json === true) return printJson({ ...uname, ...figures });
-  for (const [name, value] of statsLines(uname, figures))
+  const limits = await os.sys.limits();
+  if (options.json === true) return printJson({ ...uname, ...figures, limits: inForce(limits) });
+  for (const [name, value] of [...statsLines(uname, figures), ...limitsLines(os.principal, limits)])
     print(`${out.dim(name.padEnd(10))} ${value}`);
 }
 
@@ -53,7 +54,24 @@ export function statsLines(uname: Uname, stats: Stats): [string, string][] {
     ["steps", `${count(stats.steps)}, ${perStep} each; ${perSecond} tokens/s of engine time`],
     ["policy", `${stats.policy}, ${count(stats.contextSwitches)} context switches`],
     ["syscalls", `${count(stats.syscalls)}, ${count(stats.denied)} denied`],
+    ...stats.door.map((one, i): [string, string] => [
+      i === 0 ? "doors" : "",
+      `${one.door}: ${count(one.connections)} connections, ${count(one.calls)} calls, ${bytes(one.bytesIn)} in, ${bytes(one.bytesOut)} out; ${count(one.refused)} refused`,
+    ]),
   ];
+}
+
+/** Limits of the principal that asks, and what is in use of them: a line for each. */
+export function limitsLines(principal: string, limits: readonly Limit[]): [string, string][] {
+  const own = inForce(limits).filter((limit) => limit.of === "principal");
+  return own.map(({ quota, limit, used }, i) => [
+    i === 0 ? "limits" : "",
+    `${quota} of ${principal}: ${count(used)} of ${count(limit)}`,
+  ]);
+}
+
+function inForce(limits: readonly Limit[]): Limit[] {
+  return limits.filter(({ limit }) => Number.isFinite(limit));
 }
 
 function restarts(n: number): string {

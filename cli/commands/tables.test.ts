@@ -29,6 +29,13 @@ const proc: ProcInfo = {
   contexts: 1,
   mail: 0,
   models: ["tiny"],
+  class: "interactive",
+  group: "n1.7",
+  session: "n1.7",
+  restart: "",
+  exitCode: null,
+  isolation: "",
+  ...{ pages: 118, pagesInMemory: 100, pagesSwapped: 7, waitingMs: 0 },
 };
 
 describe("psTable", () => {
@@ -39,17 +46,31 @@ describe("psTable", () => {
     };
     expect(psTable([proc, blocked as ProcInfo], plain)).toBe(
       [
-        "PID    NAME  STATE    WAITING ON  SLOT   IN    OUT  QUEUED    AGE  MODEL",
-        "n1.17  bees  running  -              3  667  1,234   12 ms  1.5 s  tiny",
-        "n1.18  bees  blocked  message        -  667  1,234   12 ms  1.5 s  -",
+        "PID    NAME  STATE    WAITING ON  CLASS        NI  SLOT   IN    OUT  QUEUED    AGE  GROUP  SESSION  MODEL",
+        "n1.17  bees  running  -           interactive   0     3  667  1,234   12 ms  1.5 s  n1.7   n1.7     tiny",
+        "n1.18  bees  blocked  message     interactive   0     -  667  1,234   12 ms  1.5 s  n1.7   n1.7     -",
       ].join("\n"),
     );
   });
 
+  it("shows who started whom, and no name that a terminal would obey", () => {
+    const child = { ...proc, pid: "n1.19", parent: "n1.17", name: "a\x1b[2Jb" };
+    const grandchild = { ...proc, pid: "n1.20", parent: "n1.19" };
+    const orphan = { ...proc, pid: "n1.21", parent: "n1.2" };
+    const sibling = { ...proc, pid: "n1.22", parent: "n1.17" };
+    const lines = psTable([proc, child, grandchild, orphan, sibling], plain, { tree: true });
+    expect(lines.split("\n").map((line) => line.slice(0, 24).trimEnd())).toEqual([
+      "PID    NAME        STATE",
+      "n1.17  bees        runni",
+      "n1.19  ├─ a?[2Jb   runni",
+      "n1.20  │  └─ bees  runni",
+      "n1.22  └─ bees     runni",
+      "n1.21  bees        runni",
+    ]);
+  });
+
   it("is its header alone when there is no agent", () => {
-    expect(psTable([], plain)).toBe(
-      "PID  NAME  STATE  WAITING ON  SLOT  IN  OUT  QUEUED  AGE  MODEL",
-    );
+    expect(psTable([], plain)).toMatch(/^PID {2}NAME {2}STATE.*MODEL$/);
   });
 });
 
@@ -85,6 +106,9 @@ describe("statsLines", () => {
     slot: [],
     memoryBudget: 4 * 2 ** 30,
     memoryUsed: 2 ** 30,
+    ...{ pagesMemory: 0, pagesMemoryUsed: 0, pagesSwap: 0, pagesSwapUsed: 0 },
+    ...{ pagesSaved: 0, pagesLoaded: 0, pagesWritten: 0, pagesRead: 0 },
+    ...{ procsRunning: 0, procsReady: 0, procsBlocked: 0, denials: [], door: [] },
   };
 
   it("divides by nothing on a fresh kernel", () => {
@@ -136,6 +160,7 @@ describe("statsLine", () => {
     servedMs: 500,
     firstTokenMs: 31,
     tokensPerSecond: 40,
+    left: {},
   };
 
   it("says what a generation took", () => {

@@ -1,6 +1,8 @@
+import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { EVICTION_NAMES } from "../../kernel/mm/eviction/policies.js";
 import { OVERFLOW_POLICIES } from "../../kernel/mm/overflow/segments.js";
+import { POLICY_NAMES } from "../../kernel/sched/policies.js";
 import { bringUp } from "../bring-up.js";
 import { collect, finish, placeOf, whole } from "../command.js";
 import { daemonLog } from "../home.js";
@@ -62,11 +64,24 @@ export function registerUp(program: Command): void {
       ).choices(OVERFLOW_POLICIES),
     )
     .option("--threads <n>", "threads of the engine; 0: all cores", whole(0))
-    .option("--listen <host:port>", "also listen on TCP, on loopback only")
-    .option("--policy <name>", "scheduling policy: rr or priority")
+    .option("--listen <host:port>", "also listen on TCP; beyond loopback with --tls-cert")
+    .option("--tls-cert <file>", "certificate chain of --listen and --http, PEM", absolute)
+    .option("--tls-key <file>", "its key, PEM", absolute)
+    .option("--tls-client-ca <file>", "only clients with a certificate of this CA, PEM", absolute)
+    .option("--nats <url>", "also a NATS door: embedded, or a server's URL")
+    .option("--nats-ca <file>", "the CA of that server's certificate, PEM", absolute)
+    .option("--node <n>", "which kernel this is of those on one NATS server", whole(1, 4095))
+    .option("--http <host:port>", "serve OpenAI's HTTP API there; beyond loopback with TLS")
+    .option("--http-behind-proxy", "a proxy before --http does TLS")
+    .addOption(new Option("--policy <name>", "who holds the slots").choices(POLICY_NAMES))
     .option("--quantum <n>", "tokens a burst may take while others wait", whole(1))
     .option("--inter-token-ms <n>", "the longest wait for a next token beside a prefill", whole(1))
     .option("--queue-limit <n>", "generations admitted beyond the slots", whole(1))
+    .option(
+      "--audit-heads <file>",
+      "export the signed heads of the audit log, to another disk at best",
+      absolute,
+    )
     .option("--log-level <level>", "debug, info, warn, error or silent")
     .option("--json", "the daemon's record as JSON")
     .action((options: Options, self: Command) => up(placeOf(self).home, options));
@@ -75,8 +90,16 @@ export function registerUp(program: Command): void {
     "contix up --model smollm2-135m-instruct --slots 8",
     "contix up --page-memory 4GiB --swap 16GiB --eviction agent",
     "contix up --model smollm2-135m-instruct --model tiny --memory-budget 4GiB",
+    "contix up --http 127.0.0.1:8080",
+    "contix up --listen 0.0.0.0:7777 --tls-cert cert.pem --tls-key key.pem",
+    "contix up --nats embedded",
     "contix up --driver fake --home /tmp/try",
   ]);
+}
+
+/** The daemon need not be where the command was given. */
+function absolute(path: string): string {
+  return resolve(path);
 }
 
 async function up(directory: string, options: Options): Promise<void> {
@@ -90,4 +113,6 @@ async function up(directory: string, options: Options): Promise<void> {
   const what = `contixd ${record.version} (process ${record.pid}) on ${directory}`;
   if (!fresh) print(`already running: ${what}`);
   else print(`ready: ${what}; its log: ${daemonLog(directory)}`);
+  for (const address of record.addresses?.slice(1) ?? []) print(`also at ${address}`);
+  if (record.http !== undefined) print(`OpenAI's API: ${record.http}/v1`);
 }

@@ -91,15 +91,6 @@ function checkPip(): Check {
     : ok("pip", `${found}, for where no Hugging Face hub can be reached`);
 }
 
-/** What stands between agents today: said as it is, so that nobody trusts more. */
-export function checkIsolation(): Check {
-  const user = process.getuid === undefined ? "this user" : `user ${process.getuid()}`;
-  return ok(
-    "isolation",
-    `an OS process and a one-time token for each agent, all of ${user}; no sandbox: run only programs you trust`,
-  );
-}
-
 function config(home: string): ReturnType<typeof loadConfig> {
   const flags: ConfigInput = { home };
   return loadConfig(flags, process.env);
