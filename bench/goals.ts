@@ -161,6 +161,22 @@ const PAGES: readonly Goal[] = [
   pages("memory.beside", "below", 250, "MiB", "kernel and driver, without weights and pools"),
 ];
 
+const syscalls = rowsOf("syscalls");
+const messages = rowsOf("messages");
+
+const CALLS: readonly Goal[] = [
+  syscalls("null.p50.ratio", "at most", 1.5, "× bare echo", "a null call's p50, gRPC, one agent"),
+  syscalls("nats.null.p50.ratio", "at most", 1.5, "× bare echo", "the same over NATS"),
+  syscalls("change.share", "at least", 0.6, "of bare echo's rate", "64 agents, audited changes"),
+  syscalls("null.share", "at least", 0.6, "of bare echo's rate", "64 agents, null calls"),
+  syscalls("decode.null.p99", "at most", 5, "ms", "a null call's p99 while 16 rows decode"),
+  syscalls("decode.cost", "at most", 0.1, "of tokens/s", "what 500 calls/s cost 16 rows"),
+  messages("agents64.ratio", "at most", 1.2, "× the model alone", "64 agents, 3 calls, 2 messages"),
+  messages("agents250.ratio", "at most", 1.5, "× the model alone", "250 agents, the same"),
+  exactly0("messages", "agents64.lost", "messages", "64 agents: lost, twice, or out of order"),
+  exactly0("messages", "agents250.lost", "messages", "250 agents: lost, twice, or out of order"),
+];
+
 const SIM: readonly Goal[] = [
   sim("agents.ofOptimum", "at least", 0.85, "of the optimum's hits", "agent, least agent row"),
   sim("all.ofOptimum", "at least", 0.85, "of the optimum's hits", "agent, least row of any trace"),
@@ -171,11 +187,52 @@ const SIM: readonly Goal[] = [
   sim("bookkeeping.growth", "at most", 2, "×", "the same, 100,000 pages against 1,000"),
 ];
 
+const decisions = rowsOf("sched-decisions");
+/** From 10 to 100,000 a logarithm grows fivefold; a heap that falls out of the caches more. */
+const DECISIONS: readonly Goal[] = ["fifo", "rr", "priority", "mlfq", "program", "fair"].flatMap(
+  (policy) => [
+    decisions(
+      `${policy}.10000`,
+      "below",
+      100,
+      "µs of CPU",
+      `a decision of ${policy}, 10,000 bursts`,
+    ),
+    decisions(`${policy}.growth`, "at most", 5, "×", `${policy}, 100,000 bursts against 10`),
+  ],
+);
+
+const schedSim = rowsOf("sched-sim");
+const schedReal = rowsOf("sched-real");
+const schedFair = rowsOf("sched-fair");
+const schedLatency = rowsOf("sched-latency");
+const schedCrowd = rowsOf("sched-crowd");
+
+/** `npm run sim -- sched --record`, and the suites on the real engine. */
+const SCHED: readonly Goal[] = [
+  schedSim("program.gain", "at least", 0.8, "of srpt's gain", "program: mean response, all loads"),
+  schedSim("program.p99OverRr.all", "at most", 1, "× rr's p99", "program: p99 response, all loads"),
+  schedSim("crowd.seconds", "below", 60, "s", "10,000 agents and a million decisions"),
+  schedSim("crowd.decisions", "at least", 1e6, "decisions", "how many those were"),
+  schedLatency("wait.gain", "at least", 10, "× shorter", "20 tokens behind 1,500: p99 wait, rr"),
+  schedLatency("tokens.share", "at least", 0.9, "of fifo's tokens/s", "and all tokens, rr"),
+  schedFair("others.p99.ratio", "at most", 1.5, "× without it", "others beside a greedy principal"),
+  schedFair("jain", "at least", 0.99, "Jain's index", "tokens of principals, all backlogged"),
+  schedReal("makespan.error", "at most", 0.15, "of the real one", "simulated makespan, 64 agents"),
+  schedReal("response.error", "at most", 0.15, "of the real one", "simulated mean response"),
+  exactly0("sched-crowd", "lost", "calls", "250 agent processes: calls without an answer"),
+  exactly0("sched-crowd", "short", "tokens", "250 agent processes: tokens that answers lack"),
+  exactly0("sched-crowd", "doubled", "tokens", "250 agent processes: tokens made twice"),
+  schedCrowd("kernel.memory", "below", 400, "MiB", "250 agent processes: the kernel's memory"),
+];
+
 export const GOALS: readonly Goal[] = [
   ...ENGINE,
   ...STEP,
   ...PAGES,
+  ...CALLS,
   ...SIM,
+  ...DECISIONS,
   ...QUALITY,
   {
     suite: "kernel",
@@ -186,6 +243,7 @@ export const GOALS: readonly Goal[] = [
     means: "16 agents in 16 processes through the kernel, streaming",
   },
   ...SOAK,
+  ...SCHED,
   {
     suite: "startup",
     figure: "ready",

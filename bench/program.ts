@@ -2,13 +2,23 @@
 import { Command } from "commander";
 import { checkCommand } from "./commands/check.js";
 import {
+  schedCrowdCommand,
+  schedFairCommand,
+  schedLatencyCommand,
+  schedRealCommand,
+} from "./commands/sched.js";
+import { schedDecisionsCommand } from "./commands/sched-decisions.js";
+import {
   engineCommand,
+  gatewayCommand,
   kernelCommand,
+  messagesCommand,
   pagesCommand,
   qualityCommand,
   soakCommand,
   startupCommand,
   stepCommand,
+  syscallsCommand,
 } from "./commands/suites.js";
 
 const EXAMPLES = `
@@ -20,7 +30,15 @@ Examples:
   npm run bench -- soak --seconds 600        random work at 1 and 2 threads; nothing may break or grow
   npm run bench -- kernel --quick            does it work? few rounds, not for the record
   npm run bench -- pages                     what pages save, and what moving them costs
+  npm run bench -- syscalls                  a call to the kernel and back, against a bare echo
+  npm run bench -- messages                  agents that talk, against their model alone
+  npm run bench -- gateway                   what HTTP costs over the SDK, by processor time
+  npm run bench -- sched-decisions           the time of a decision with 10 to 100,000 bursts
   npm run bench -- startup --json            the report as JSON on standard output
+  npm run bench -- sched-latency             short calls behind long ones, rr against fifo
+  npm run bench -- sched-fair                a greedy principal among nine others
+  npm run bench -- sched-real                the simulator against the real engine
+  npm run bench -- sched-crowd               250 agent processes at once
   npm run bench -- check                     the newest reports against the goals; exit 1 on a miss
   npm run bench -- check engine step         the goals of these suites only
 
@@ -39,8 +57,16 @@ export function program(): Command {
     qualityCommand(),
     kernelCommand(),
     pagesCommand(),
+    syscallsCommand(),
+    messagesCommand(),
     startupCommand(),
+    gatewayCommand(),
     soakCommand(),
+    schedDecisionsCommand(),
+    schedLatencyCommand(),
+    schedFairCommand(),
+    schedRealCommand(),
+    schedCrowdCommand(),
     checkCommand(),
   ]) {
     bench.addCommand(command.exitOverride());

@@ -196,3 +196,71 @@ export function startupCommand(): Command {
     });
   });
 }
+
+const Gateway = Common.extend({ requests: z.number(), streams: z.number() });
+
+export function gatewayCommand(): Command {
+  return suiteCommand("gateway", "the gateway's own processor time against the SDK's")
+    .addOption(
+      new Option("--requests <n>", "requests of each length in a round")
+        .default(200)
+        .argParser(atLeast(1)),
+    )
+    .addOption(new Option("--streams <n>", "streams at once").default(8).argParser(atLeast(1)))
+    .action(async (raw) => {
+      const options = Gateway.parse(raw);
+      await report("gateway", options, async () => {
+        const { gateway } = await import("../suites/gateway.js");
+        const { requests, streams } = options;
+        return gateway({ rounds: rounds(options), requests, streams });
+      });
+    });
+}
+
+const Syscalls = Common.extend({
+  calls: z.number().optional(),
+  agents: z.number().optional(),
+  seconds: z.number().optional(),
+  rows: z.number(),
+  nats: z.boolean(),
+});
+
+export function syscallsCommand(): Command {
+  return suiteCommand("syscalls", "a call to the kernel and back, against a bare echo, in turns")
+    .option("--calls <n>", "of one caller in a round (default: 5000, with --quick 300)", atLeast(1))
+    .option("--agents <n>", "callers at once (default: 64, with --quick 4)", atLeast(1))
+    .option("--seconds <n>", "they call in a round (default: 4, with --quick 1)", atLeast(1))
+    .addOption(
+      new Option("--rows <n>", "that decode on the real engine meanwhile; 0: leave that out")
+        .default(16)
+        .argParser(atLeast(0)),
+    )
+    .option("--no-nats", "gRPC only")
+    .action(async (raw) => {
+      const options = Syscalls.parse(raw);
+      const { model, threads, seed, rows, nats, quick } = options;
+      await report("syscalls", options, async () => {
+        const { syscalls } = await import("../suites/syscalls.js");
+        const calls = options.calls ?? (quick ? 300 : 5000);
+        const agents = options.agents ?? (quick ? 4 : 64);
+        const seconds = options.seconds ?? (quick ? 1 : 4);
+        const much = { calls, agents, seconds, rows, nats, rounds: rounds(options) };
+        return syscalls({ model, threads, seed, ...much });
+      });
+    });
+}
+
+const Messages = Common.extend({ agents: z.array(z.number()).optional() });
+
+export function messagesCommand(): Command {
+  return suiteCommand("messages", "agents that ask a 200 ms model and tell each other, in a ring")
+    .option("--agents <list>", "how many (default: 64,250, with --quick 8)", list)
+    .action(async (raw) => {
+      const options = Messages.parse(raw);
+      await report("messages", options, async () => {
+        const { messages } = await import("../suites/messages.js");
+        const agents = options.agents ?? (options.quick ? [8] : [64, 250]);
+        return messages({ agents, rounds: rounds(options) });
+      });
+    });
+}

@@ -41,7 +41,7 @@ function driverThat(
 }
 
 const outcome = (plan: bigint, step: number, last: boolean): FromDriver => {
-  const value: Outcome = { plan, step, stepUs: 1, last, rows: [] };
+  const value: Outcome = { plan, step, steps: 1, stepUs: 1, last, rows: [] };
   return { msg: { $case: "outcome", value } };
 };
 

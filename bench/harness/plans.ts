@@ -92,6 +92,7 @@ export function decodePlans(work: Work): { enter: PlanBody; decode: PlanBody } {
   return {
     enter: {
       steps: chunks.length,
+      gatherUs: 0,
       copies: [],
       saves: [],
       writes: [],
@@ -102,6 +103,7 @@ export function decodePlans(work: Work): { enter: PlanBody; decode: PlanBody } {
     },
     decode: {
       steps: tokens,
+      gatherUs: 0,
       copies: [],
       saves: [],
       writes: [],
@@ -129,6 +131,7 @@ export function wholePlan(work: Work): PlanBody {
   const steps = chunks.length + tokens;
   return {
     steps,
+    gatherUs: 0,
     copies: [],
     saves: [],
     writes: [],

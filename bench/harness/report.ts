@@ -17,7 +17,16 @@ export const SUITES = [
   "startup",
   "soak",
   "pages",
+  "gateway",
+  "syscalls",
+  "messages",
   "sim",
+  "sched-decisions",
+  "sched-sim",
+  "sched-latency",
+  "sched-fair",
+  "sched-real",
+  "sched-crowd",
 ] as const;
 export type SuiteName = (typeof SUITES)[number];
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { pairedRatio, summarize } from "./stats.js";
+import { pairedRatio, percentile, summarize } from "./stats.js";
 
 const samples = fc.array(fc.double({ min: 1e-6, max: 1e6, noNaN: true }), { minLength: 1 });
 
@@ -44,5 +44,13 @@ describe("pairedRatio", () => {
 
   it("refuses a side that did nothing", () => {
     expect(() => pairedRatio([1], [0])).toThrow(RangeError);
+  });
+});
+
+describe("percentile", () => {
+  it("is the least sample that the share of all is not above", () => {
+    const hundred = Array.from({ length: 100 }, (_, i) => 100 - i);
+    expect([0, 0.5, 0.99, 1].map((share) => percentile(hundred, share))).toEqual([1, 50, 99, 100]);
+    expect(percentile([], 0.5)).toBeNaN();
   });
 });

@@ -38,3 +38,9 @@ export function pairedRatio(over: readonly number[], under: readonly number[]): 
   }
   return summarize(over.map((x, i) => x / (under[i] ?? Number.NaN)));
 }
+
+/** The smallest sample that at least `share` of all are not above; NaN of none. */
+export function percentile(samples: readonly number[], share: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+}

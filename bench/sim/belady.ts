@@ -13,7 +13,7 @@
  * With a swap file, pages in RAM and in the file count together, as if a page never lay
  * in both.
  */
-import { Entry, Heap } from "../../kernel/mm/eviction/heap.js";
+import { Entry, Heap } from "../../kernel/heap.js";
 import type { AccessString } from "./accesses.js";
 import type { Steps } from "./steps.js";
 

@@ -15,6 +15,7 @@
 import { type EvictionName, evictionPolicy } from "../../kernel/mm/eviction/policies.js";
 import { PAGE_TOKENS } from "../../kernel/mm/page.js";
 import { PagePool } from "../../kernel/mm/pool.js";
+import type { Portions } from "../../kernel/mm/tier.js";
 import { random } from "../harness/random.js";
 import { type Summary, summarize } from "../harness/stats.js";
 import { markdownTable } from "../harness/table.js";
@@ -29,6 +30,9 @@ const BATCH = 100;
 const ROUNDS = 15;
 /** From batch to batch on the pool's clock. */
 const ROUND_US = 1_000_000;
+
+/** Shares as they are by default. */
+const HALF: Portions = { principal: 0.5, process: 0.5 };
 
 const KINDS = ["find", "name", "save", "fork", "close"] as const;
 export type Bookkeeping = Readonly<Record<(typeof KINDS)[number], Summary>>;
@@ -70,6 +74,8 @@ export function bookkeepingTable(policies: readonly EvictionName[], rounds = ROU
 class Bench {
   readonly #pool: PagePool;
   readonly #histories = new Map<bigint, History>();
+  /** Pages of each context that are kept already: whoever saves goes on there, as in a slot. */
+  readonly #kept = new Map<bigint, number>();
   readonly #dice = random(1);
   #now = 0;
   #made = 0;
@@ -82,6 +88,7 @@ class Bench {
       pageBytes: 1000,
       costs: { rebuildUs: ({ depth }) => 16_000 + depth, readUs: () => 1000 },
       eviction: (ports) => evictionPolicy(name, ports),
+      portions: { frames: HALF, blocks: HALF },
     });
     // A few more than there is room for.
     const contexts = Math.ceil(frames / CONTEXT_PAGES) + 4;
@@ -107,23 +114,34 @@ class Bench {
 
   #find(cid: bigint): number {
     const history = this.#histories.get(cid) ?? new History();
-    const pages = this.#pool.hold(cid, history, SALT).length;
+    const pages = this.#hold(cid, history);
     this.#pool.runs(cid, this.#now);
-    for (const page of this.#pool.find(cid)) this.#pool.load(page, PAGE_TOKENS);
+    const found = this.#pool.find(cid);
+    for (const page of found) this.#pool.load(page, PAGE_TOKENS);
     this.#pool.seal(this.#now);
+    this.#kept.set(cid, found.length);
     return pages;
   }
 
   #name(cid: bigint): number {
-    return this.#pool.hold(cid, this.#histories.get(cid) ?? new History(), SALT).length;
+    return this.#hold(cid, this.#histories.get(cid) ?? new History());
+  }
+
+  /** Each context is a process's own. */
+  #hold(cid: bigint, history: History): number {
+    const payer = { principal: SALT, process: cid };
+    return this.#pool.hold(cid, history, SALT, false, payer).length;
   }
 
   /** @returns how many pages it saved */
   #save(cid: bigint): number {
     let saved = 0;
-    for (const page of this.#pool.pagesOf(cid)) {
-      if (page.frame < 0 && this.#pool.save(page, cid, 0, this.#now)) saved++;
+    const pages = this.#pool.pagesOf(cid);
+    for (let i = this.#kept.get(cid) ?? 0; i < pages.length; i++) {
+      const page = pages[i];
+      if (page && this.#pool.save(page, cid, 0, this.#now)) saved++;
     }
+    this.#kept.set(cid, pages.length);
     this.#pool.seal(this.#now);
     this.#pool.waits(cid, { kind: cid % 2n === 0n ? "tool" : "message" }, this.#now);
     return saved;
@@ -150,6 +168,7 @@ class Bench {
 
   #begin(cid: bigint): void {
     this.#histories.set(cid, new History());
+    this.#kept.set(cid, 0);
     this.#pool.runs(cid, this.#now);
   }
 

@@ -2,6 +2,7 @@
 import type { EvictionName } from "../../kernel/mm/eviction/policies.js";
 import { accessString } from "./accesses.js";
 import { optimalHits } from "./belady.js";
+import { likelyHits } from "./bound.js";
 import { PAGE_BYTES, type Replayed, replay } from "./replay.js";
 import type { Steps } from "./steps.js";
 import type { Workload } from "./workload.js";
@@ -12,6 +13,8 @@ export interface CompareOptions {
   readonly frames?: readonly number[] | undefined;
   /** Pages of the swap file. */
   readonly blocks: number;
+  /** Also what could be hit without the future (bound.ts). */
+  readonly bound?: boolean;
 }
 
 export interface Row extends Replayed {
@@ -22,10 +25,17 @@ export interface Row extends Replayed {
   readonly ofOptimum: number;
 }
 
+interface Best {
+  readonly hits: number;
+  readonly hitRate: number;
+}
+
 export interface Size {
   readonly frames: number;
   readonly bytes: number;
-  readonly optimum: { readonly hits: number; readonly hitRate: number };
+  readonly optimum: Best;
+  /** Of who knows odds, and not the future. */
+  readonly likely?: Best;
   readonly rows: readonly Row[];
 }
 
@@ -72,8 +82,9 @@ export async function compare(
       const hitRate = result.hits / Math.max(1, lookups);
       rows.push({ policy, ...result, hitRate, ofOptimum: result.hits / Math.max(1, best) });
     }
-    const optimum = { hits: best, hitRate: best / Math.max(1, lookups) };
-    sizes.push({ frames, bytes: frames * PAGE_BYTES, optimum, rows });
+    const rated = (hits: number): Best => ({ hits, hitRate: hits / Math.max(1, lookups) });
+    const likely = options.bound === true && { likely: rated(likelyHits(string, frames + blocks)) };
+    sizes.push({ frames, bytes: frames * PAGE_BYTES, optimum: rated(best), ...likely, rows });
   }
   const { name, assumptions, lives } = workload;
   const turns = lives.reduce((sum, life) => sum + life.turns.length, 0);

@@ -28,6 +28,7 @@ export function plot(comparisons: readonly Comparison[]): string {
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12">`,
+    "<title>Page hits by policy and page memory, beside the optimum</title>",
     `<rect width="${width}" height="${height}" fill="white"/>`,
     legend(comparisons),
     ...panels,

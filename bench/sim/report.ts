@@ -7,8 +7,9 @@ const GB = 1e9;
 export function comparisonTable(comparison: Comparison): string {
   const { workload, assumptions, contexts, turns, lookups, repeats, peak, longest, blocks } =
     comparison;
-  const rows = comparison.sizes.flatMap(({ frames, bytes, optimum, rows }) => [
+  const rows = comparison.sizes.flatMap(({ frames, bytes, optimum, likely, rows }) => [
     [memory(frames, bytes), "optimum", percent(optimum.hitRate), "100.0 %", "", "", ""],
+    ...(likely ? [["", "bound", ...shares(likely, optimum), "", "", ""]] : []),
     ...rows.map((row) => ["", ...policyCells(row)]),
   ]);
   return [
@@ -35,6 +36,10 @@ function policyCells({ policy, hitRate, ofOptimum, rebuilt, rebuiltUs, moved }: 
     time,
     `${(moved / GB).toFixed(1)} GB`,
   ];
+}
+
+function shares(likely: { hits: number; hitRate: number }, optimum: { hits: number }): string[] {
+  return [percent(likely.hitRate), percent(likely.hits / Math.max(1, optimum.hits))];
 }
 
 function memory(frames: number, bytes: number): string {

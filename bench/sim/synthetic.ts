@@ -28,6 +28,7 @@ const ENDS = 0.03;
 
 /** One agent of `agents`, with its sub-agents. */
 interface Maker {
+  readonly program: number;
   readonly dice: Dice;
   readonly lives: Life[];
 }
@@ -37,7 +38,7 @@ export function synthetic(agents: number, dice: Dice): Workload {
   let start = 0;
   for (let i = 0; i < agents; i++) {
     start += dice.exponential(ARRIVAL_US);
-    session({ dice, lives }, start, dice.below(AGENT_KINDS), ENDS, LINGER);
+    session({ program: i, dice, lives }, start, dice.below(AGENT_KINDS), ENDS, LINGER);
   }
   const assumptions =
     `${agents} agents of ${AGENT_KINDS} kinds, ${ARRIVAL_US / SECOND} s apart on average; tools 6 s (log-normal), ` +
@@ -47,9 +48,9 @@ export function synthetic(agents: number, dice: Dice): Workload {
 
 /** @returns when it ends */
 function session(maker: Maker, start: number, kind: number, ends: number, linger: number): number {
-  const { dice, lives } = maker;
+  const { program, dice, lives } = maker;
   const cid = BigInt(lives.length + 1);
-  const place = lives.push({ cid, turns: [], closesAt: 0 }) - 1;
+  const place = lives.push({ cid, turns: [], closesAt: 0, program }) - 1;
   const system = systemPrompt(kind);
   const own = { session: place, made: 0 };
   const turns: Turn[] = [];
@@ -75,7 +76,7 @@ function session(maker: Maker, start: number, kind: number, ends: number, linger
     if (history.length > WINDOW) history = [...system, ...fresh(own, SUMMARY)];
   }
   const ordered = inOrder(turns);
-  lives[place] = { cid, turns: ordered, closesAt: lastEnd(ordered) + linger };
+  lives[place] = { cid, turns: ordered, closesAt: lastEnd(ordered) + linger, program };
   return lastEnd(ordered);
 }
 

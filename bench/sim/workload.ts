@@ -23,6 +23,8 @@ export interface Life {
   readonly cid: bigint;
   readonly turns: readonly Turn[];
   readonly closesAt: number;
+  /** Contexts of one program have the same; undefined: it is a program of its own. */
+  readonly program?: number;
 }
 
 export interface Workload {

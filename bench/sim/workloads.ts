@@ -32,6 +32,11 @@ const TRACES: Record<string, { readonly make: Maker; readonly scale: number }> =
 
 export const TRACE_NAMES = Object.keys(TRACES);
 
+/** Tokens of each trace for one token here, where nobody says otherwise. */
+export const SCALES: Readonly<Record<string, number>> = Object.fromEntries(
+  Object.entries(TRACES).map(([name, { scale }]) => [name, scale]),
+);
+
 /** Makes the workload `name`: a trace's, or "synthetic". Throws TraceError on a bad trace. */
 export function makeWorkload(name: string, options: WorkloadOptions): Workload {
   const dice = new Dice(random(options.seed));

@@ -66,7 +66,8 @@ export function claudeSessions(folder: string, scale: number, every: number, dic
     const begin = (threads: Thread[], at: number, linger: number): void => {
       for (const thread of threads) {
         const turns = inOrder(turnsOf(thread, session, at, scale));
-        lives.push({ cid: BigInt(lives.length + 1), turns, closesAt: lastEnd(turns) + linger });
+        const cid = BigInt(lives.length + 1);
+        lives.push({ cid, turns, closesAt: lastEnd(turns) + linger, program: session });
       }
     };
     begin(threadsOf(main), start, LINGER);

@@ -1,0 +1,147 @@
+/**
+ * Many agents that ask a model and talk to each other: how much longer it takes than the model
+ * alone. Each agent is a process; all begin at once; between its three calls of the model it tells
+ * its next neighbour in a ring and hears from the one before. The fake model takes 200 ms for a
+ * call, as many at once as it has slots. Alone it gets the same calls as whole plans, slots filled
+ * anew as soon as they are all free, and nobody answers it.
+ */
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
+import { Done, type Talker } from "../agents/words.js";
+import { alternate } from "../harness/alternate.js";
+import { startDaemon } from "../harness/daemon.js";
+import { type BareDriver, startDriver } from "../harness/driver.js";
+import { Forked } from "../harness/forked.js";
+import { processSeconds } from "../harness/machine.js";
+import { decodePlans } from "../harness/plans.js";
+import { type Figure, figure } from "../harness/report.js";
+import { inCheckout } from "../harness/root.js";
+import { pairedRatio } from "../harness/stats.js";
+import { type SuiteResult, say } from "./suite.js";
+
+export interface MessagesOptions {
+  readonly agents: readonly number[];
+  readonly rounds: number;
+}
+
+const CALLS = 3;
+/** A call's tokens and the time of each: 200 ms. */
+const TOKENS = 20;
+const STEP_US = 10_000;
+const SLOTS = 64;
+const SLOT_TOKENS = 64;
+const FAKE = JSON.stringify({ stepUs: STEP_US });
+
+interface Run {
+  readonly seconds: number;
+  /** Messages that did not come, or not as they should. */
+  readonly lost: number;
+  /** CPU of the kernel, and of all agents together. */
+  readonly kernelSeconds: number;
+  readonly agentsSeconds: number;
+}
+
+const NOTES = [
+  "busy: the CPU time of the kernel and the agents over the makespan on all processors. Near 1 the processors bound the " +
+    "makespan, and the ratio says what a call costs; far below 1 it is bound by waiting.",
+];
+
+export async function messages({ agents, rounds }: MessagesOptions): Promise<SuiteResult> {
+  const figures: Figure[] = [];
+  for (const count of agents) figures.push(...(await withAgents(count, rounds)));
+  const parameters = { agents: agents.join(), rounds, calls: CALLS, slots: SLOTS };
+  return {
+    parameters: { ...parameters, callMs: (TOKENS * STEP_US) / 1000 },
+    figures,
+    notes: NOTES,
+  };
+}
+
+async function withAgents(count: number, rounds: number): Promise<Figure[]> {
+  const open = { slots: SLOTS, slotTokens: SLOT_TOKENS, threads: 1, model: "", options: FAKE };
+  const entry = inCheckout("dist", "servers", "llm", "fake", "main.js");
+  await using driver = await startDriver(entry, { ...open, ...PLAIN_DRIVER });
+  const flags = ["--driver", "fake", "--driver-options", FAKE];
+  const sizes = ["--slots", `${SLOTS}`, "--slot-tokens", `${SLOT_TOKENS}`];
+  await using daemon = await startDaemon([...flags, ...sizes]);
+  const token = (await readFile(join(daemon.home, "admin.token"), "utf8")).trim();
+  const talker: Talker = { home: daemon.home, token, calls: CALLS, tokens: TOKENS };
+  say(`${count} agents start`);
+  const ring = await Forked.group(count, "agents/talker.js", talker);
+  await using _ = { [Symbol.asyncDispose]: () => end(ring) };
+  ring.forEach((agent, i) => {
+    agent.tell({ next: z.string().parse(ring[(i + 1) % count]?.greeting) });
+  });
+  let number = 0;
+  const runs = await alternate<Run>(
+    rounds,
+    [
+      { name: "model", run: () => modelAlone(driver, count) },
+      { name: "agents", run: () => inRing(ring, daemon.pid, ++number) },
+    ],
+    (side, round, { seconds }) =>
+      say(`round ${round + 1}: ${count} agents, ${side}: ${seconds.toFixed(3)} s`),
+  );
+  const of = (side: string, what: keyof Run): number[] =>
+    (runs.get(side) ?? []).map((run) => run[what]);
+  const id = `agents${count}`;
+  const calls = count * (CALLS + 2 * (CALLS - 1));
+  const perCall = (what: "kernelSeconds" | "agentsSeconds"): number[] =>
+    of("agents", what).map((seconds) => (seconds * 1e6) / calls);
+  return [
+    figure(`${id}.ratio`, "× model", pairedRatio(of("agents", "seconds"), of("model", "seconds"))),
+    figure(`${id}.lost`, "messages", of("agents", "lost")),
+    figure(`${id}.makespan`, "s", of("agents", "seconds")),
+    figure(`${id}.model`, "s", of("model", "seconds")),
+    figure(`${id}.kernel`, "µs of CPU a call", perCall("kernelSeconds")),
+    figure(`${id}.agents`, "µs of CPU a call", perCall("agentsSeconds")),
+    figure(`${id}.busy`, "of the processors", (runs.get("agents") ?? []).map(busy)),
+  ];
+}
+
+let nextBurst = 1n;
+
+/** All calls of so many agents, as many at once as there are agents and slots. */
+async function modelAlone(driver: BareDriver, agents: number): Promise<Run> {
+  const atOnce = Math.min(agents, SLOTS);
+  const start = performance.now();
+  for (let left = agents * CALLS; left > 0; left -= atOnce) {
+    const rows = Math.min(left, atOnce);
+    const prompts = Array.from({ length: rows }, () => ["?".charCodeAt(0)]);
+    const { chunkTokens: chunk } = driver.ready;
+    const work = { prompts, tokens: TOKENS, chunk, firstBurst: nextBurst, held: true };
+    nextBurst += BigInt(rows);
+    await driver.client.run(decodePlans(work).decode);
+  }
+  const seconds = (performance.now() - start) / 1000;
+  return { seconds, lost: 0, kernelSeconds: 0, agentsSeconds: 0 };
+}
+
+function busy({ seconds, kernelSeconds, agentsSeconds }: Run): number {
+  return (kernelSeconds + agentsSeconds) / (seconds * availableParallelism());
+}
+
+/** From the word to go until the last agent has reported. */
+async function inRing(ring: readonly Forked[], kernel: number, number: number): Promise<Run> {
+  const ofAgents = (): number => ring.reduce((sum, { pid }) => sum + processSeconds(pid), 0);
+  const before = { kernel: processSeconds(kernel), agents: ofAgents() };
+  const start = performance.now();
+  const reports = ring.map((agent) => agent.hear(120_000));
+  for (const agent of ring) agent.tell({ go: number });
+  const done = z.array(Done).parse(await Promise.all(reports));
+  const seconds = (performance.now() - start) / 1000;
+  const kernelSeconds = processSeconds(kernel) - before.kernel;
+  const agentsSeconds = ofAgents() - before.agents;
+  if (done.some(({ tokens }) => tokens !== CALLS * TOKENS)) throw new Error("an answer was short");
+  const lost = done.reduce((all, { heard, wrong }) => {
+    return all + (CALLS - 1 - heard) + (wrong === "" ? 0 : 1);
+  }, 0);
+  return { seconds, lost, kernelSeconds, agentsSeconds };
+}
+
+async function end(ring: readonly Forked[]): Promise<void> {
+  await Promise.all(ring.map((agent) => agent[Symbol.asyncDispose]()));
+}
