@@ -63,7 +63,10 @@ export async function proveContexts(
 
   const many = lives.length / 2;
   expect(swapped.switches).toBeGreaterThan(many);
-  expect(count(swapped.told, (one) => one.pages === one.swapped)).toBeGreaterThan(many);
+  // A page that many share may well be in RAM; of the rest most have to come from the file.
+  expect(count(swapped.told, (one) => one.swapped > 0)).toBeGreaterThan(many);
+  const sum = (of: (told: Told) => number) => swapped.told.reduce((n, one) => n + of(one), 0);
+  expect(sum((one) => one.swapped)).toBeGreaterThan(sum((one) => one.pages) / 2);
   expect(count(swapped.told, moved)).toBeGreaterThan(many / 5);
   expect(count(swapped.told, ({ cached }) => cached >= 16)).toBeGreaterThan(many);
   expect(kills.count).toBeGreaterThan(1);

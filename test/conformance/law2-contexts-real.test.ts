@@ -34,7 +34,7 @@ test.skipIf(skip).each([
     const pageBytes = 2 * layers * kvHeads * headDim * (kv === "fp32" ? 4 : 1) * 16;
     const source = await tokensOf(dir);
     const sample = lives(new Dice(SEED), { count, source });
-    const seconds = await proveContexts(dir, { seed: SEED, lives: sample, pageBytes, frames: 24 });
+    const seconds = await proveContexts(dir, { seed: SEED, lives: sample, pageBytes, frames: 16 });
     expect(Object.keys(seconds)).toHaveLength(4);
     console.log(`law2-contexts, KV in ${kv}, seconds: ${JSON.stringify(seconds)}`);
   },

@@ -83,7 +83,7 @@ export function lives(dice: Dice, { count, source, turns = 2 }: LifeOptions): Li
 
 function answer(dice: Dice): GenerateOptions {
   return {
-    maxTokens: dice.int(4, 12),
+    maxTokens: dice.int(8, 32),
     temperature: dice.pick([0, 0.7, 1.2]),
     repetitionPenalty: dice.pick([1, 1.2]),
     presencePenalty: dice.pick([0, 0.5]),
@@ -122,7 +122,7 @@ export class TestedKernel implements AsyncDisposable {
     const settings = { modelIdle: "0", memoryBudget: "1TiB", logLevel: "silent", drainMs: 0 };
     const daemon = await boot(
       loadConfig({ home, model: "m", slotTokens: 256, ...settings, ...config }, {}),
-      libraryOf(dir, pageMemory),
+      { library: libraryOf(dir, pageMemory), findNatsServer: () => Promise.reject(new Error()) },
     );
     const os = await connect({ home });
     return new TestedKernel(os, async () => {

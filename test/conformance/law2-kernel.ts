@@ -185,6 +185,7 @@ export class RandomKernel {
     const plan: Plan = {
       id: ++this.#plans,
       steps,
+      gatherUs: 0,
       copies: [],
       saves: [],
       writes: [],

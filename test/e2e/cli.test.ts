@@ -124,6 +124,24 @@ describe("agents", () => {
     expect(await bench.ok(["logs", pid])).toBe("at work\n");
   });
 
+  it("top, vmstat and sched: pages for a pipe, lines of figures, and another policy", async () => {
+    const pid = (await bench.ok(["run", "--detach", "--", "sleep", "300"])).trim();
+    const page = await bench.ok(["top", "--filter", "sleep"]);
+    expect(page).toMatch(/^contix top {2}n1 .*\nslots {2}\[\.\.\.\.\] 0\/4 {2}policy rr/);
+    expect(page).toMatch(new RegExp(`\n${pid} +sleep +ready`));
+    // Nothing that a terminal would take for a command.
+    expect(page).not.toContain("\x1b");
+    const samples = (await bench.ok(["top", "--json", "-n", "2", "-d", "0.1"])).trim().split("\n");
+    expect(samples).toHaveLength(2);
+    expect(JSON.parse(samples[1] ?? "")).toMatchObject({ rows: [{ pid }], rates: { steps: 0 } });
+    const lines = (await bench.ok(["vmstat", "0.1", "3"])).trim().split("\n");
+    expect(lines.map((line) => line.trim().split(/\s+/).length)).toEqual([6, 17, 17, 17, 17]);
+    const set = ["sched", "set", "fair", "--quantum", "20", "--weight", "admin=3", "--json"];
+    expect(JSON.parse(await bench.ok(set))).toMatchObject({
+      ...{ policy: "fair", quantum: 20, weights: [{ principal: "admin", weight: 3 }] },
+    });
+  });
+
   it("run --interactive reads this stdin", async () => {
     const faq = join(ROOT, "agents/data/faq");
     const args = ["run", "-i", "agents/support.ts", faq];
@@ -185,17 +203,24 @@ describe("bad input", () => {
     ],
     ["a missing argument", ["kill"], 2, /^contix: missing required argument 'pid'/],
     ["a pid that is none", ["kill", "abc"], 2, /^contix: abc is no pid/],
-    ["a signal that is none", ["kill", "-s", "FOO", "1"], 2, /one of INT, TERM, KILL, USR1/],
+    [
+      "a signal that is none",
+      ["kill", "-s", "FOO", "1"],
+      2,
+      /one of INT, TERM, KILL, STOP, CONT, USR1/,
+    ],
     ["a number out of range", ["generate", "x", "--top-p", "2"], 2, /must be a number from 0 to 1/],
     ["an address that is none", ["ps", "--address", "x"], 2, /give a socket's path, or host:port/],
     ["a process that is not there", ["kill", "99999"], 1, /n1\.99999: ESRCH/],
     ["a log that is not there", ["logs", "99999"], 1, /no log of 99999/],
     ["a program that is not there", ["run", "none.ts"], 1, /no such program: none\.ts/],
     ["a command that is not there", ["run", "no-such-command"], 1, /ENOENT/],
-    ["an empty prompt", ["generate", ""], 1, /^contix: EINVAL.*empty/],
+    ["an empty prompt", ["generate", ""], 2, /^contix: the prompt is empty/],
     ["an unknown model", ["generate", "x", "--model", "gpt-9"], 1, /gpt-9/],
     ["sampling out of range", ["generate", "x", "--repetition-penalty", "0"], 1, /EINVAL/],
-    ["a wrong setting", ["up", "--home", "HOME2", "--policy", "x"], 1, /policy/],
+    ["an unknown policy", ["sched", "set", "best"], 1, /there is no policy "best"; there are fifo/],
+    ["seconds of nothing", ["vmstat", "0"], 2, /from 0.1 to 3600/],
+    ["a wrong setting", ["up", "--home", "HOME2", "--policy", "x"], 2, /policy/],
     ["an unknown driver", ["up", "--driver", "x"], 2, /onnxruntime, fake/],
   ];
 

@@ -48,7 +48,7 @@ describe("a daemon", () => {
       child.kill("SIGTERM");
       await new Promise((resolve) => child.once("close", resolve));
     }
-    expect(readdirSync(kernel.home).sort()).toEqual(["admin.token", "logs"]);
+    expect(readdirSync(kernel.home).sort()).toEqual(["admin.token", "audit", "logs"]);
   });
 
   it("says which port is in use", async () => {
@@ -73,8 +73,8 @@ describe("a daemon", () => {
   it.each([
     [["--slots", "0"], /^contixd: configuration: slots: .*>=1$/m],
     [["--slots", "many"], /^contixd: configuration: slots: .*number/m],
-    [["--listen", "0.0.0.0:99"], /^contixd: configuration: listen: a loopback/m],
-    [["--policy", "lottery"], /^contixd: configuration: policy: .*"rr"/m],
+    [["--listen", "0.0.0.0:99"], /^contixd: configuration: listen: .* TLS is required/m],
+    [["--policy", "lottery"], /'--policy <name>' .* fifo, rr, priority/m],
     [["--driver-options", "{"], /^contixd: configuration: driverOptions: must be JSON/m],
   ])("refuses %j", async (flags, says) => {
     const root = mkdtempSync(join(tmpdir(), "contix-refused-"));
@@ -104,7 +104,7 @@ describe("other doors", () => {
   it("TCP on loopback when asked", async () => {
     const kernel = await start({ flags: ["--listen", "127.0.0.1:0"] });
     const { addresses } = JSON.parse(readFileSync(`${kernel.home}/contixd.json`, "utf8"));
-    await using os = await kernel.connect({ address: `grpc://${addresses[1]}` });
+    await using os = await kernel.connect({ address: addresses[1] });
     expect((await os.sys.uname()).abi).toBe(1);
   });
 });

@@ -1,5 +1,7 @@
 /** The kernel against agents that are hostile, careless or unlucky. */
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { CtxCreateCall } from "../../proto/gen/contix/v1/calls.js";
 import { attach, osPidOf, start, until } from "../support/kernels.js";
@@ -14,6 +16,8 @@ describe("a hostile agent", () => {
     expect(await hog.errorOf(calls)).toBe("EAGAIN");
     await using os = await kernel.connect();
     expect((await os.llm.generate("mine too", { maxTokens: 3 })).tokens).toHaveLength(3);
+    // After a while they hold none at all.
+    await until(async () => (await os.sys.sched()).queues[0]?.admitted === 0);
     hog.close();
     await until(async () => (await os.sys.stats()).queued === 0);
   });
@@ -34,7 +38,10 @@ describe("a hostile agent", () => {
     const pid = welcome?.pid ?? 0n;
     const body = Buffer.alloc(1 << 20);
     for (let seq = 1n; seq <= 17n; seq++) {
-      client.call(seq, { $case: "send", value: { pid, body, topic: "" } });
+      client.call(seq, {
+        $case: "send",
+        value: { pid, body, topic: "", priority: 0, handles: [] },
+      });
     }
     expect((await client.reply(16n))?.result?.$case).toBe("send");
     expect(await client.errorOf(17n)).toBe("EAGAIN");
@@ -82,11 +89,18 @@ describe("an unlucky agent", () => {
     expect(await Promise.all(both)).toEqual(["signal KILL", "ECHILD"]);
   });
 
-  it("is ended when the daemon ends in haste", async () => {
+  it("is not started again while the daemon drains, and is ended when it ends in haste", async () => {
     const kernel = await start({ flags: ["--drain-ms", "60000"] });
     const os = await kernel.connect();
     const child = await os.proc.spawn(["sleep", "600"]);
     const osPid = await osPidOf(os, child.pid);
+    const runs = join(kernel.home, "runs");
+    const restart = { policy: "always", backoffMs: 1 } as const;
+    const other = await os.proc.spawn(["sh", "-c", `echo run >> ${runs}; exec sleep 600`], {
+      restart,
+    });
+    const otherOs = await osPidOf(os, other.pid);
+    await until(() => existsSync(runs));
     const call = os.time.sleep(3_600_000).catch(() => undefined);
     await until(async () => (await os.proc.ps()).some((proc) => proc.waitingOn === "timer"));
     process.kill(kernel.pid, "SIGTERM");
@@ -96,6 +110,11 @@ describe("an unlucky agent", () => {
         () => true,
       ),
     );
+    process.kill(otherOs, "SIGKILL");
+    await until(() => !existsSync(`/proc/${otherOs}`));
+    // Long enough for the run that there must not be.
+    await delay(300);
+    expect(readFileSync(runs, "utf8")).toBe("run\n");
     process.kill(kernel.pid, "SIGTERM");
     await call;
     const over = (): boolean =>

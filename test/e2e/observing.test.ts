@@ -90,3 +90,44 @@ describe("a stream that ends", () => {
     expect((await os.sys.stats()).slotsUsed).toBe(0);
   });
 });
+
+describe("stats and ps", () => {
+  it("tell nobody whose contexts are in the slots but himself and an administrator", async () => {
+    const kernel = await start({ slots: 2, stepUs: 3000 });
+    await using admin = await kernel.connect();
+    const keyOf = async (principal: string): Promise<string> => {
+      await admin.principals.add(principal);
+      return (await admin.principals.addKey(principal)).key;
+    };
+    const [annKey, bobKey] = [await keyOf("ann"), await keyOf("bob")];
+    await using ann = await kernel.connect({ token: annKey, name: "anns" });
+    await using bob = await kernel.connect({ token: bobKey, name: "bobs" });
+    const stop = new AbortController();
+    const running = Promise.resolve(
+      ann.llm.generate("a long one", { ignoreEos: true, signal: stop.signal }),
+    ).catch(() => undefined);
+    const tokens = async (): Promise<number> =>
+      (await admin.sys.stats()).slot.reduce((sum, slot) => sum + slot.tokens, 0);
+    await until(async () => (await tokens()) > 16);
+    for (const os of [ann, admin]) {
+      const { slot, slotsUsed, procsRunning } = await os.sys.stats();
+      const pids = slot.map(({ pid }) => pid).filter((pid) => pid !== null);
+      expect([pids, slotsUsed, procsRunning]).toEqual([[ann.pid], 1, os === ann ? 0 : 1]);
+    }
+    const seen = await bob.sys.stats();
+    expect(seen.slotsUsed).toBe(1);
+    expect(seen.slot.map(({ phase }) => phase).filter((phase) => phase !== "idle")).toHaveLength(1);
+    for (const { pid, cid, tokens: length } of seen.slot) {
+      expect([pid, cid, length]).toEqual([null, null, 0]);
+    }
+    expect([seen.procsRunning, seen.procsReady, seen.procsBlocked]).toEqual([0, 0, 0]);
+    expect((await bob.proc.ps()).map(({ name }) => name)).toEqual(["bobs"]);
+    await admin.sys.schedSet({
+      weights: ["ann", "bob"].map((one) => ({ principal: one, weight: 2 })),
+    });
+    expect((await bob.sys.sched()).weights).toEqual([{ principal: "bob", weight: 2 }]);
+    await expect(bob.sys.schedSet({ policy: "fifo" })).rejects.toMatchObject({ code: "EPERM" });
+    stop.abort();
+    await running;
+  });
+});

@@ -4,13 +4,6 @@ const ENGINES = "kernel/engines";
 /** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string])[]} */
 const ROWS = [
   [
-    "scheduler: a step of several tokens misses the end of a quantum",
-    "kernel/sched/scheduler.ts",
-    "burst.quantumUsed % this.#options.quantum < length",
-    "burst.quantumUsed % this.#options.quantum === 0",
-    "kernel/sched/scheduler.test.ts",
-  ],
-  [
     "driver: what nothing caught is not said",
     "servers/llm/driver.ts",
     "if (options.stream === undefined) process",
@@ -86,6 +79,41 @@ const ROWS = [
     "Math.max(0, stepUs - this.#stepUs(rows))",
     "stepUs",
     "kernel/mm/chunk-pace.test.ts",
+  ],
+  [
+    "gathering: what somebody waits for is held",
+    "servers/llm/engine/gathering.ts",
+    "!awaited && outcome.rows.every(isPlain)",
+    "outcome.rows.every(isPlain)",
+    "servers/llm/engine/gathering.test.ts",
+  ],
+  [
+    "gathering: an end is held",
+    "servers/llm/engine/gathering.ts",
+    'sampled.length > 0 && finish === ""',
+    "sampled.length > 0",
+    "servers/llm/engine/gathering.test.ts",
+  ],
+  [
+    "gathering: the last steps are held",
+    "servers/llm/engine/gathering.ts",
+    "outcome.last || outcome.step + LAST_STEPS >= steps",
+    "outcome.last",
+    "servers/llm/engine/gathering.test.ts",
+  ],
+  [
+    "swap: a page of another name is taken",
+    "servers/llm/engine/block-reads.ts",
+    "this.#format.holds(name, block)",
+    "true",
+    "servers/llm/engine/swap-file.test.ts",
+  ],
+  [
+    "swap: all pages are taken for whole ones",
+    "servers/llm/engine/kv-frames.ts",
+    "if (buffer === bytes.buffer) whole",
+    "if (true) whole",
+    "servers/llm/engine/kv-frames.test.ts",
   ],
 ];
 

@@ -38,6 +38,13 @@ const ROWS = [
     "(own ? this.#new : this.#new)",
     `${EVICTION}/findings.test.ts`,
   ],
+  [
+    "shares: another's page is the victim",
+    "kernel/mm/tier.ts",
+    "whose && this.policy.victim(now, whose)",
+    "whose && this.policy.victim(now)",
+    "kernel/mm/shares.test.ts",
+  ],
 ];
 
 export const EVICTION_MUTANTS = ROWS.map(([name, file, from, to, test]) => ({

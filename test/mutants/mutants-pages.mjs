@@ -168,15 +168,15 @@ const ROWS = [
   [
     "eviction: what is pinned goes",
     `${MM}/eviction/candidates.ts`,
-    "} else if (this.pinned(entry.item.page)) {",
+    "} else if (this.#pinned(leaf.item.page)) {",
     "} else if (false) {",
     `${MM}/eviction/policies.test.ts`,
   ],
   [
     "waits: a context that runs waits",
     `${MM}/process-waits.ts`,
-    "context && !life.isBusy(cid)",
-    "context",
+    "context?.owner === pid && !life.isBusy(context.cid)",
+    "context?.owner === pid",
     `${MM}/process-waits.test.ts`,
   ],
   [
@@ -189,7 +189,7 @@ const ROWS = [
   [
     "contexts: a handle outlives its context",
     "kernel/journal/fold-contexts.ts",
-    "  state.processes.get(owner)?.handles.delete(handle);\n",
+    '      endObject(state, { type: "context", id: record.cid });\n',
     "",
     "kernel/journal/fold-contexts.test.ts",
   ],

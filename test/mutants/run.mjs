@@ -1,6 +1,6 @@
 // Switches guards off one at a time, in copies of the tree, and demands that the
 // suite fails each time: a check that cannot fail proves nothing.
-//   npm run test:mutants [-- [--only NAME-PART]... [--resume] [--jobs N] [--list]]
+//   npm run test:mutants [-- [--only NAME-PART]... [--share K/N] [--resume] [--jobs N] [--list]]
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,10 +18,18 @@ const { values: flags } = parseArgs({
     resume: { type: "boolean", default: false },
     jobs: { type: "string", default: "2" },
     list: { type: "boolean", default: false },
+    // Each Nth row, from the Kth on: N runs with other Ks see all of them.
+    share: { type: "string", default: "1/1" },
   },
 });
+const [, k = 0, n = 0] = (/^(\d+)\/(\d+)$/.exec(flags.share) ?? []).map(Number);
+if (k < 1 || k > n) {
+  console.error(`--share is ${flags.share}; K/N such as 1/2, with K from 1 to N`);
+  process.exit(2);
+}
 const chosen = MUTANTS.filter(
-  ({ name }) => flags.only.length === 0 || flags.only.some((part) => name.includes(part)),
+  ({ name }, i) =>
+    i % n === k - 1 && (flags.only.length === 0 || flags.only.some((part) => name.includes(part))),
 );
 if (flags.list) {
   for (const { name } of chosen) console.log(name);

@@ -54,7 +54,7 @@ export class Machine implements AsyncDisposable {
   readonly #pool: PagePool | undefined;
   #cids = 0n;
 
-  constructor(slots: number, policy: Policy, quantum: number, paged?: Paged) {
+  constructor(slots: number, policy: Policy, paged?: Paged) {
     this.#pool = paged?.pool;
     let fail = (_error: unknown): void => {};
     this.failed = new Promise((_, reject) => {
@@ -64,10 +64,12 @@ export class Machine implements AsyncDisposable {
     const frames = paged?.pool.frames.count ?? 0;
     const model = (): HashModel => new HashModel(slots, WINDOW, frames);
     this.driver = new InProcessDriver(model, fail, paged?.swap);
-    const lostShare = (cid: bigint): number => this.placer.lostShare(cid);
-    this.sched = new Scheduler({ policy, slots, quantum, reviewUs: 1000, lostShare });
+    const switchCost = (burst: Burst): number => this.placer.switchCost(burst);
+    this.sched = new Scheduler({ policy, slots, switchCost });
     this.placer = new Placer(this.journal.state, {
       ...{ slotCount: slots, chunkTokens: 16 },
+      // The driver's clock stands still: what it may gather it tells only when it must.
+      gatherUs: () => (this.sched.waiting > 0 ? 0 : 1),
       ...(paged && { pool: paged.pool }),
     });
     const clock = { now: () => this.#tick(), wall: () => 0, after: () => () => {} };
@@ -120,8 +122,7 @@ export class Machine implements AsyncDisposable {
     const context = this.journal.state.contexts.get(cid);
     const genStart = context?.tokens.length ?? 0;
     const spec: BurstSpec = {
-      pid: 1n,
-      cid,
+      ...{ pid: 1n, cid, program: 1n, principal: "", class: "interactive" },
       genStart,
       maxTokens: Math.min(turn.maxTokens, WINDOW - genStart),
       sampling: samplingOf(turn),

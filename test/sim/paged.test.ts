@@ -10,7 +10,8 @@ import { EVICTION_NAMES, evictionPolicy } from "../../kernel/mm/eviction/policie
 import { PageCosts } from "../../kernel/mm/page-costs.js";
 import { PagePool } from "../../kernel/mm/pool.js";
 import type { Burst } from "../../kernel/sched/burst.js";
-import { roundRobin } from "../../kernel/sched/rr.js";
+import { roundRobin } from "../../kernel/sched/policies/rr.js";
+import type { Fill } from "../../servers/llm/engine/pages.js";
 import { MemorySwap } from "../../servers/llm/engine/testing/memory-swap.js";
 import { Sampler } from "../../servers/llm/sampling/sampler.js";
 import { EOS, HashModel, VOCAB } from "../support/in-process-driver.js";
@@ -115,13 +116,13 @@ class WornSwap extends MemorySwap {
     return super.write(block, name, page);
   }
 
-  override async read(block: number, name: Uint8Array, page: readonly Uint8Array[]) {
+  override async read(block: number, name: Uint8Array, fill: Fill) {
     if (this.spoiling > 0) {
       this.spoiling--;
-      for (const piece of page) piece.fill(0xee);
+      fill(new Uint8Array(PAGE_BYTES).fill(0xee));
       return "bad page";
     }
-    return super.read(block, name, page);
+    return super.read(block, name, fill);
   }
 }
 
@@ -147,7 +148,7 @@ class Theatre implements AsyncDisposable {
       ...{ engineDigest: "hash", pageBytes: PAGE_BYTES, frames, blocks },
       ...{ costs: new PageCosts(PAGE_BYTES), eviction: (ports) => evictionPolicy(eviction, ports) },
     });
-    this.machine = new Machine(slots, roundRobin(quantum), quantum, this);
+    this.machine = new Machine(slots, roundRobin(quantum), this);
   }
 
   async play(deeds: readonly Deed[], nice: number, cid = this.machine.openContext()) {

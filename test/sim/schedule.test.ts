@@ -6,9 +6,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Burst } from "../../kernel/sched/burst.js";
+import { priority } from "../../kernel/sched/policies/priority.js";
+import { roundRobin } from "../../kernel/sched/policies/rr.js";
 import type { Policy } from "../../kernel/sched/policy.js";
-import { priority } from "../../kernel/sched/priority.js";
-import { roundRobin } from "../../kernel/sched/rr.js";
 import { Sampler } from "../../servers/llm/sampling/sampler.js";
 import { EOS, HashModel, VOCAB } from "../support/in-process-driver.js";
 import { Machine, samplingOf, type Turn, WINDOW } from "./machine.js";
@@ -59,10 +59,9 @@ async function together(
   conversations: readonly Conversation[],
   slots: number,
   policy: Policy,
-  quantum: number,
   disturbances: readonly Disturbance[],
 ): Promise<(readonly number[])[]> {
-  await using machine = new Machine(slots, policy, quantum);
+  await using machine = new Machine(slots, policy);
   const alive = new Set<Burst>();
   using _ = disturb(machine, alive, disturbances);
   const results = conversations.map(async ({ turns, nice }) => {
@@ -147,7 +146,7 @@ describe("a schedule never changes an answer", () => {
           async (conversations, slots, quantum, byPriority, disturbances) => {
             const policy = byPriority ? priority(quantum, 5000) : roundRobin(quantum);
             const expected = await Promise.all(conversations.map(byTheRules));
-            const got = await together(conversations, slots, policy, quantum, disturbances);
+            const got = await together(conversations, slots, policy, disturbances);
             expect(got).toEqual(expected);
           },
         ),

@@ -4,7 +4,7 @@ import { evictionPolicy } from "../../kernel/mm/eviction/policies.js";
 import { PageCosts } from "../../kernel/mm/page-costs.js";
 import { PagePool } from "../../kernel/mm/pool.js";
 import type { Burst } from "../../kernel/sched/burst.js";
-import { roundRobin } from "../../kernel/sched/rr.js";
+import { roundRobin } from "../../kernel/sched/policies/rr.js";
 import { MemorySwap } from "../../servers/llm/engine/testing/memory-swap.js";
 import { EOS } from "../support/in-process-driver.js";
 import { Machine, type Turn } from "./machine.js";
@@ -23,7 +23,7 @@ function machine(slots: number, frames: number, blocks: number, quantum = 100) {
     ...{ engineDigest: "hash", pageBytes: 64, frames, blocks, costs: new PageCosts(64) },
     eviction: (ports) => evictionPolicy("lru", ports),
   });
-  return Object.assign(new Machine(slots, roundRobin(quantum), quantum, { pool, swap }), {
+  return Object.assign(new Machine(slots, roundRobin(quantum), { pool, swap }), {
     pool,
     swap,
   });

@@ -1,13 +1,20 @@
 /** The gRPC health service, as a stranger asks it. */
-import { Client, credentials } from "@grpc/grpc-js";
+import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import {
   HealthService,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../proto/gen/grpc/health/v1/health.js";
 
 /** "SERVING", "NOT_SERVING", or the gRPC status of a service that is not known. */
-export function health(address: string, service = ""): Promise<string> {
+export async function health(address: string, service = ""): Promise<string> {
   const client = new Client(address, credentials.createInsecure());
+  const said = await checkHealth(client, service);
+  client.close();
+  return typeof said === "string" ? said : `status ${said.code}`;
+}
+
+/** The status by its name, or the error. */
+export function checkHealth(client: Client, service: string): Promise<string | ServiceError> {
   const { path, requestSerialize, responseDeserialize } = HealthService.check;
   return new Promise((resolve) => {
     client.makeUnaryRequest(
@@ -15,10 +22,7 @@ export function health(address: string, service = ""): Promise<string> {
       requestSerialize,
       responseDeserialize,
       { service },
-      (error, reply) => {
-        client.close();
-        resolve(error ? `status ${error.code}` : (ServingStatus[reply?.status ?? 0] ?? ""));
-      },
+      (error, reply) => resolve(error ?? ServingStatus[reply?.status ?? 0] ?? ""),
     );
   });
 }

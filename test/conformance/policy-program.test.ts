@@ -1,0 +1,70 @@
+/** What `program` promises: the service of a whole agent program counts, and fades. */
+import { describe, expect, it } from "vitest";
+import { makePolicy } from "../../kernel/sched/policies.js";
+import { PolicyWorld } from "./policies.js";
+
+describe("program", () => {
+  const HALF_LIFE_US = 300_000_000;
+
+  it("serves a young program before the hundredth call of an old one, however short", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+    for (let n = 0; n < 50; n++) {
+      world.arrive({ program: 1n, tokens: 10 });
+      world.drain();
+    }
+    const old = world.arrive({ program: 1n, tokens: 1 });
+    const young = world.arrive({ program: 2n, tokens: 60 });
+    world.drain();
+    expect(world.finished.slice(-2)).toEqual([young, old]);
+  });
+
+  it("counts what all calls of a program were served, those at the same time too", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 4);
+    for (let n = 0; n < 20; n++) world.arrive({ program: 1n, tokens: 100 });
+    for (let n = 0; n < 60; n++) world.step();
+    const young = world.arrive({ program: 2n, tokens: 20 });
+    expect(world.step()).toContain(young);
+  });
+
+  it("counts the prompt, and not what was found of it", () => {
+    for (const [cached, first] of [
+      [0, "other"],
+      [3999, "big"],
+    ] as const) {
+      const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+      const prompt = world.arrive({ program: 1n, given: 4000, tokens: 2 });
+      world.sched.step(0);
+      prompt.cached = cached;
+      world.drain();
+      const next = {
+        big: world.arrive({ program: 1n, tokens: 5 }),
+        other: world.arrive({ program: 2n, tokens: 5 }),
+      };
+      world.drain();
+      expect(world.finished[1]).toBe(next[first]);
+    }
+  });
+
+  it("forgets what a program was served while it asks for nothing", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+    world.arrive({ program: 1n, tokens: 1000 });
+    world.drain();
+    world.now += 10 * HALF_LIFE_US;
+    const old = world.arrive({ program: 1n, tokens: 5 });
+    const young = world.arrive({ program: 2n, tokens: 5 });
+    world.drain();
+    expect(world.finished.slice(-2)).toEqual([old, young]);
+  });
+
+  it("is without memory of programs that are long gone", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+    const accounts = new Map<bigint, unknown>();
+    for (let program = 1n; program <= 50n; program++) {
+      accounts.set(program, world.arrive({ program, tokens: 1 }).account);
+      world.drain();
+      world.now += HALF_LIFE_US;
+    }
+    expect(world.arrive({ program: 50n, tokens: 1 }).account).toBe(accounts.get(50n));
+    expect(world.arrive({ program: 1n, tokens: 1 }).account).not.toBe(accounts.get(1n));
+  });
+});

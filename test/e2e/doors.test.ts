@@ -1,0 +1,155 @@
+import { readFileSync } from "node:fs";
+import { createConnection, type Socket } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Hello, Syscall } from "../../proto/gen/contix/v1/kernel.js";
+import { connect } from "../../syscalls/index.js";
+import { type Door, DoorClient } from "../support/door-client.js";
+import { type Doors, startDoors } from "../support/doors.js";
+import { until } from "../support/kernels.js";
+import { plainNats } from "../support/nats-client.js";
+
+let all: Doors;
+beforeAll(async () => {
+  all = await startDoors();
+}, 120_000);
+afterAll(() => all?.[Symbol.asyncDispose]());
+
+function door(name: string): Door {
+  const found = all.doors.find((one) => one.name === name);
+  if (found === undefined) throw new Error(`there is no ${name} door`);
+  return found;
+}
+
+describe("the TLS door", () => {
+  test("a certificate that the client does not trust is said to be that", async () => {
+    const { address, token } = door("tls");
+    await expect(connect({ address, token })).rejects.toThrow(/TLS with grpcs:.*certificate/i);
+  });
+
+  test("strangers are few and send little; others are served meanwhile", async () => {
+    const { address } = door("tls");
+    const port = Number(address.split(":").at(-1));
+    let closed = 0;
+    const sockets: Socket[] = [];
+    for (let i = 0; i < 400; i++) {
+      const socket = createConnection(port, "127.0.0.1");
+      socket.on("error", () => undefined);
+      socket.once("close", () => closed++);
+      sockets.push(socket);
+    }
+    // 256 may stay; each further one costs the oldest its place.
+    await until(() => closed >= 400 - 256);
+    const os = await DoorClient.open(door("tls"));
+    await os.ok("uname");
+    for (const socket of sockets) socket.destroy();
+    await os.close();
+  });
+
+  test("a hello of 30 MB is cut off", async () => {
+    const huge = DoorClient.open(door("unix"), { name: "x".repeat(30 << 20) }, 500);
+    await expect(huge).rejects.toThrow();
+    const os = await DoorClient.open(door("unix"));
+    await os.ok("uname");
+    await os.close();
+  });
+});
+
+/** Resident memory of a process. */
+function rssMiB(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+}
+
+const plain = (name: string) => plainNats(door("nats"), name);
+const uname = (seq: bigint) =>
+  Syscall.encode(Syscall.fromPartial({ seq, call: { $case: "uname", value: {} } })).finish();
+
+describe("the NATS door", () => {
+  test("calls are plain requests, too, and the kernel answers nobody's inbox but the caller's", async () => {
+    const one = await plain("one");
+    const two = await plain("two");
+    expect((await one.nc.request(`${one.subject}.call`, uname(1n))).data.length).toBeGreaterThan(9);
+    let stolen = 0;
+    two.nc.subscribe(`_INBOX.${two.id}.mine`, { callback: () => void stolen++ });
+    await two.nc.flush();
+    one.nc.publish(`${one.subject}.call`, uname(2n), { reply: `_INBOX.${two.id}.mine` });
+    // The same connection's next answer comes after what the first would have caused.
+    await one.nc.request(`${one.subject}.call`, uname(3n));
+    await two.nc.flush();
+    expect(stolen).toBe(0);
+    await Promise.all([one.nc.close(), two.nc.close()]);
+  });
+
+  test("a client may neither speak for another nor listen to him", async () => {
+    const one = await plain("eins");
+    const two = await plain("zwei");
+    const { refused } = one;
+    one.nc.publish(`${two.subject}.call`, uname(1n));
+    one.nc.subscribe(`_INBOX.${two.id}.>`, { callback: () => undefined });
+    one.nc.subscribe(">", { callback: () => undefined });
+    await one.nc.flush();
+    await until(() => refused.filter((line) => /permission/i.test(line)).length >= 3);
+    await Promise.all([one.nc.close(), two.nc.close()]);
+  });
+
+  test("a door id that is in use does not open twice", async () => {
+    const one = await plain("twice");
+    await expect(plain("twice")).rejects.toThrow(/authorization/i);
+    await one.nc.close();
+  });
+
+  test("a hello that may not be attached hears why", async () => {
+    const hello = Hello.fromPartial({ abi: 9 });
+    await expect(DoorClient.open(door("nats"), hello)).rejects.toMatchObject({ code: "EPROTO" });
+  });
+
+  test("10,000 who never say who they are, and 1,000 with forged tokens, are sent away; who is known goes on", async () => {
+    const port = Number(door("nats").address.split(":").at(-1));
+    const os = await DoorClient.open(door("nats"));
+    const before = rssMiB(all.kernel.pid);
+    const refused = async (): Promise<number> => {
+      const { door: books } = await os.ok("stats");
+      return Number(books.find((book) => book.door === "nats")?.refused);
+    };
+    const turnedAway = await refused();
+    let [open, calls] = [0, 0];
+    /** One that says what it is told to once it is greeted, and is over when it is sent away. */
+    const stranger = (say: string): void => {
+      open++;
+      const socket = createConnection(port, "127.0.0.1");
+      if (say !== "") socket.once("data", () => socket.write(say));
+      socket.resume();
+      socket.on("error", () => undefined);
+      socket.once("close", () => open--);
+    };
+    for (let i = 0; i < 10_000; i++) {
+      const user = `${i}`.padStart(24, "x");
+      const forged = JSON.stringify({ user, pass: `ck_${user}`, verbose: false, protocol: 1 });
+      stranger("");
+      if (i % 10 === 0) stranger(`CONNECT ${forged}\r\nPING\r\n`);
+      if (i % 250 === 0) await os.ok("uname");
+    }
+    // The server has them wait for 5 s at most; it takes 4,096 at once.
+    for (; open > 0; calls++) await os.ok("uname");
+    expect(calls).toBeGreaterThan(20);
+    // Who spoke was looked at by the kernel, as far as the server had room for him.
+    expect((await refused()) - turnedAway).toBeGreaterThan(100);
+    expect(rssMiB(all.kernel.pid) - before).toBeLessThan(64);
+    await (await plain("after")).nc.close();
+    await os.close();
+  }, 60_000);
+
+  test("while the server is killed local work goes on, and its clients resume on the next", async () => {
+    const local = await DoorClient.open(door("unix"));
+    const os = await DoorClient.open(door("nats"));
+    const { pid, run, resumeToken } = os.welcome;
+    const server = Number(readFileSync(join(all.kernel.home, "nats/server.pid"), "utf8"));
+    process.kill(server, "SIGKILL");
+    await os.over();
+    await local.ok("uname");
+    const again = await DoorClient.open(door("nats"), { token: "", pid, run, resumeToken });
+    expect(again.welcome).toMatchObject({ pid, run });
+    await again.ok("uname");
+    await Promise.all([again.close(), local.close()]);
+  });
+});

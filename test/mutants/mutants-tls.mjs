@@ -1,0 +1,69 @@
+/** Guards of certificates, of what is said once, and of what is owed. See mutants.mjs. */
+
+/** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string])[]} */
+const ROWS = [
+  [
+    "tls: an expired certificate is taken",
+    "kernel/doors/certificates.ts",
+    "if (Date.parse(validTo) <= nowMs) {",
+    "if (false) {",
+    "kernel/doors/certificates.test.ts",
+  ],
+  [
+    "tls: a key need not fit",
+    "kernel/doors/certificates.ts",
+    "if (leaf.checkPrivateKey(createPrivateKey(pem))) return;",
+    "createPrivateKey(pem);\n    return;",
+    "kernel/doors/certificates.test.ts",
+  ],
+  [
+    "tls: nobody is told that a certificate expires",
+    "kernel/doors/certificates.ts",
+    "    this.#watch(Date.parse(leaf.validTo), false);\n",
+    "",
+    "kernel/doors/certificates.test.ts",
+  ],
+  [
+    "tls: every client's certificate is good",
+    "kernel/doors/turned-away.ts",
+    "if (socket.authorized) return undefined;",
+    "return undefined;",
+    "test/e2e/tls.test.ts",
+  ],
+  [
+    "trap: a repeated reply does not wait for the audit",
+    "kernel/trap.ts",
+    "void Promise.all([journal.sync(), audit.sync()]).then(() => live.reply(Reply.decode(reply)));",
+    "void [journal, audit];\n    live.reply(Reply.decode(reply));",
+    "kernel/trap.test.ts",
+  ],
+  [
+    "trap: an external call begins without its intent",
+    "kernel/trap.ts",
+    'row.kind === "external" ? this.#intend(call) : undefined',
+    "undefined",
+    "kernel/trap.test.ts",
+  ],
+  [
+    "journal: an intent stays when its call was answered",
+    "kernel/journal/state.ts",
+    "    process.intents.delete(record.seq);\n    if (record.seq > process.lastSeq)",
+    "    if (record.seq > process.lastSeq)",
+    "kernel/trap.test.ts",
+  ],
+  [
+    "rates: a wait is until nothing is missing",
+    "kernel/cap/rates/bucket.ts",
+    "((missing - COUNTED) / rate)",
+    "(missing / rate)",
+    "kernel/cap/rates/bucket.test.ts",
+  ],
+];
+
+export const TLS_MUTANTS = ROWS.map(([name, file, from, to, test]) => ({
+  name,
+  file,
+  from,
+  to,
+  tests: [test],
+}));
