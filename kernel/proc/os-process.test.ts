@@ -2,6 +2,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { until } from "../../test/support/kernels.js";
+import { isOver } from "../../test/support/os-process.js";
 import { systemClock, systemRandomness } from "../clock.js";
 import type { Confinement } from "../journal/fold-procs.js";
 import { silentLog } from "../log.js";
@@ -49,11 +51,6 @@ const LEAVER = `
   until [ -s one ] && [ -s two ]; do sleep 0.01; done`;
 const mayGroup = cgroups.make("probe", 0) !== undefined;
 
-function isGone(osPid: number): boolean {
-  const stat = `/proc/${osPid}/stat`;
-  return !existsSync(stat) || readFileSync(stat, "utf8").includes(") Z ");
-}
-
 describe("an agent's OS process", () => {
   it("has its environment, and nothing secret of the daemon's", async () => {
     process.env.CONTIX_TEST_SECRET = "no";
@@ -66,8 +63,8 @@ describe("an agent's OS process", () => {
   });
 
   it("leaves nothing behind: what it started ends with it", async () => {
-    const { text } = await run(["sh", "-c", "sleep 600 & echo $!"]);
-    while (!isGone(Number(text))) await new Promise((resolve) => setTimeout(resolve, 5));
+    const { text } = await run(["sh", "-c", "env -i sleep 600 & echo $!"]);
+    await until(() => isOver(Number(text)));
   });
 
   it.skipIf(!mayGroup)(
@@ -78,9 +75,9 @@ describe("an agent's OS process", () => {
       expect(ended).toEqual({ code: 0, cause: "exit" });
       const left = text.trim().split("\n").map(Number);
       expect(left.length).toBe(2);
-      while (!left.every(isGone)) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until(() => left.every(isOver));
       const group = dirname(cgroup?.entrance ?? "");
-      while (existsSync(group)) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until(() => !existsSync(group));
       expect(existsSync(dirname(group))).toBe(true);
     },
   );
@@ -90,7 +87,7 @@ describe("an agent's OS process", () => {
     const left = text.trim().split("\n").map(Number);
     expect(left.length).toBe(2);
     await stragglers.settled();
-    while (!left.every(isGone)) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => left.every(isOver));
   });
 
   it("is held to its limits", async () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { IpcPair } from "../support/ipc-pair.js";
 import { bytes } from "../support/ipc-world.js";
+import { until } from "../support/kernels.js";
 
 export function mailConformance(name: string, make: () => Promise<IpcPair>): void {
   describe(`mail ${name}`, () => {
@@ -167,6 +168,8 @@ export function mailConformance(name: string, make: () => Promise<IpcPair>): voi
       const [a, b] = [w.agent(), w.peer()];
       const answers = [1, 2].map(() => w.ask(a, "request", { pid: b }));
       await w.ask(b, "recv", { requests: true });
+      // The other one may still be on its way.
+      await until(() => w.state.ipc.requests.size === 2);
       w.end(b);
       for (const answer of answers)
         await expect(answer).rejects.toThrow(/^ESRCH: .*before it replied/);

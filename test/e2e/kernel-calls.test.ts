@@ -109,10 +109,11 @@ describe("a crowd", () => {
   });
 
   it("with a reader who does not read: only his own call waits", async () => {
-    const kernel = await start({ slots: 1 });
+    const kernel = await start({ slots: 1, stepUs: 2000 });
     const client = await attach(kernel);
+    // The first token comes at once; all others could come together in a second chunk.
     client.call(1n, generateCall("slow", { maxTokens: 40, ignoreEos: true, stream: true }), {
-      credit: 2,
+      credit: 1,
     });
     await client.find((f) => (f.$case === "chunk" ? f : undefined));
     // The slot is free for others, on the same stream, while the first call has no credit.

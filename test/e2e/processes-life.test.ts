@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Child, Os } from "../../syscalls/index.js";
 import { startTestKernel, type TestKernel } from "../../syscalls/testing.js";
 import { osPidOf, spawnAgent, start, until } from "../support/kernels.js";
+import { isOver } from "../support/os-process.js";
 
 let kernel: TestKernel;
 let os: Os;
@@ -22,10 +23,6 @@ const told = async (child: Child) => {
 const stateOf = async (child: Child) => (await told(child))?.state;
 const logOf = async (child: Child): Promise<string> => {
   return readFileSync((await told(child))?.log ?? "", "utf8");
-};
-const isOver = (osPid: number): boolean => {
-  const stat = `/proc/${osPid}/stat`;
-  return !existsSync(stat) || readFileSync(stat, "utf8").includes(") Z ");
 };
 
 describe("a stopped process", () => {

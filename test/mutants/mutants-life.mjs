@@ -2,6 +2,7 @@
 
 const LIFE = "test/e2e/processes-life.test.ts";
 const OS = "kernel/proc/os-process.test.ts";
+const KEEPER = "kernel/proc/keeper.test.ts";
 
 /** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string, only?: string])[]} */
 const ROWS = [
@@ -74,8 +75,8 @@ const ROWS = [
     "kernel/proc/keeper.ts",
     'for g in $groups; do kill -s KILL -- "-$g"; done',
     "",
-    LIFE,
-    "none outlives",
+    KEEPER,
+    "ends the process groups on its list",
   ],
   [
     "life: no limit is set",
