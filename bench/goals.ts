@@ -42,6 +42,7 @@ const ENGINE: readonly Goal[] = [
       ),
     ),
   ]),
+  ratio("rows8.ctx64.ratio.free", 2.5, LLAMA, "8 rows at 64, one loop of evaluate a sequence"),
   ratio("prefill512.ratio", 3, LLAMA, "prefill of 512, same GGUF"),
   ratio("prefill512.ratio.bestFormat", 1.4, LLAMA, "prefill of 512, its best format"),
   ratio("rows1.ctx64.hub.ratio", 2, "× transformers", "1 row, @huggingface/transformers"),

@@ -1,8 +1,8 @@
 /**
- * Says where a driver's steps spend their time: loaded before a driver's program (`node --import
- * driver-trace.js servers/llm/main.js`), it puts clocks around what a step consists of, and
- * writes what they said to the file of CONTIX_BENCH_TRACE when the process exits. The driver
- * itself is the ordinary one and knows nothing of it.
+ * Says where a driver's steps spend their time: loaded before a driver's program
+ * (traced-driver.ts), it puts clocks around what a step consists of, and writes what they said
+ * to the file of CONTIX_BENCH_TRACE when the process exits. The driver itself is the ordinary
+ * one and knows nothing of it.
  *
  * A step is what lies between two runs of ONNX Runtime: from the moment a run of decode is handed
  * over until the next one is. The thread that hands it over is free meanwhile, so whatever the
@@ -10,7 +10,6 @@
  */
 import { writeFileSync } from "node:fs";
 import { Socket } from "node:net";
-import { isMainThread } from "node:worker_threads";
 import { FromDriver } from "../../proto/gen/contix/driver/v1/llm.js";
 import { OnnxModel } from "../../servers/llm/engine/onnx-model.js";
 import {
@@ -138,7 +137,7 @@ async function asyncCallMs(): Promise<number> {
 }
 
 const file = process.env.CONTIX_BENCH_TRACE;
-if (file !== undefined && isMainThread) {
+if (file !== undefined) {
   const callMs = await asyncCallMs();
   watchRuns();
   watchModel();

@@ -126,8 +126,6 @@ export interface BareDriver extends AsyncDisposable {
 
 /** How a driver's process is made. */
 export interface DriverProcess {
-  /** Flags of Node. */
-  readonly flags?: readonly string[];
   /** Added to our own environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -140,9 +138,9 @@ export interface DriverProcess {
 export async function startDriver(
   entry: string,
   open: Open,
-  { flags = [], env = {} }: DriverProcess = {},
+  { env = {} }: DriverProcess = {},
 ): Promise<BareDriver> {
-  const child = spawn(process.execPath, [...flags, entry], {
+  const child = spawn(process.execPath, [entry], {
     env: { ...process.env, ...env },
     stdio: ["ignore", process.stderr, process.stderr, "pipe"],
   });

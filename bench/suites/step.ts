@@ -8,7 +8,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
 import { startDriver } from "../harness/driver.js";
 import { decodePlans, type SamplingName } from "../harness/plans.js";
@@ -89,14 +88,11 @@ async function tracedRun(
   const folder = await mkdtemp(join(tmpdir(), "contix-step-"));
   try {
     const file = join(folder, "trace.json");
-    const preload = pathToFileURL(inCheckout("dist", "bench", "harness", "driver-trace.js")).href;
-    const entry = inCheckout("dist", "servers", "llm", "main.js");
+    const entry = inCheckout("dist", "bench", "harness", "traced-driver.js");
     const slotTokens = context + steps + 2;
     const open = { model, slots: rows, slotTokens, threads, options: "", ...PLAIN_DRIVER };
-    const flags = ["--import", preload];
     {
       await using driver = await startDriver(entry, open, {
-        flags,
         env: { CONTIX_BENCH_TRACE: file },
       });
       const text = await driver.client.encode(await evaluationText("tom-sawyer"));
