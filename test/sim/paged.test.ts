@@ -18,6 +18,8 @@ import { EOS, HashModel, VOCAB } from "../support/in-process-driver.js";
 import { Machine, samplingOf, type Turn, WINDOW } from "./machine.js";
 
 const RUNS = Number(process.env.CONTIX_SIM_RUNS ?? 60);
+/** Repeats a run: a failure prints its seed. */
+const SEED = process.env.CONTIX_SIM_SEED;
 const SHRINK = process.env.CONTIX_SIM_SHRINK !== "0";
 const LIMIT_MS = 60_000 + RUNS * 1000;
 const PAGE_BYTES = 64;
@@ -288,6 +290,7 @@ describe("paging never changes an answer", () => {
         ),
         {
           numRuns: RUNS,
+          ...(SEED ? { seed: Number(SEED) } : {}),
           interruptAfterTimeLimit: LIMIT_MS,
           markInterruptAsFailure: true,
           endOnFailure: !SHRINK,

@@ -14,6 +14,8 @@ import { EOS, HashModel, VOCAB } from "../support/in-process-driver.js";
 import { Machine, samplingOf, type Turn, WINDOW } from "./machine.js";
 
 const RUNS = Number(process.env.CONTIX_SIM_RUNS ?? 60);
+/** Repeats a run: a failure prints its seed. */
+const SEED = process.env.CONTIX_SIM_SEED;
 /** Without it a failure comes sooner and its example is larger. */
 const SHRINK = process.env.CONTIX_SIM_SHRINK !== "0";
 /** A schedule that hangs is a failure: far beyond what so many take. */
@@ -152,6 +154,7 @@ describe("a schedule never changes an answer", () => {
         ),
         {
           numRuns: RUNS,
+          ...(SEED ? { seed: Number(SEED) } : {}),
           interruptAfterTimeLimit: LIMIT_MS,
           markInterruptAsFailure: true,
           endOnFailure: !SHRINK,

@@ -92,7 +92,6 @@ export class InProcessDriver implements PlanRunner {
   #executor: Executor;
   #generation = 0;
   #plan = 0n;
-  #down = false;
   readonly #onFault: (error: Error) => void;
 
   /** `onFault` hears of the executor's own failure: a plan it refused. */
@@ -108,9 +107,7 @@ export class InProcessDriver implements PlanRunner {
   }
 
   run(plan: Plan): Promise<RunResult> {
-    // As with a process: until the loss is heard of, no plan reaches the next driver.
-    if (this.#down) this.#down = false;
-    else if (plan.id !== this.#plan) {
+    if (plan.id !== this.#plan) {
       this.#plan = plan.id;
       // Over the wire and back, so that nothing is shared.
       this.#executor.submit(structuredClone(plan));
@@ -122,11 +119,11 @@ export class InProcessDriver implements PlanRunner {
     this.#results.wake();
   }
 
+  /** The loop waits in `run`, so it hears of the loss before it makes another plan. */
   crash(): void {
     this.#executor.stop();
     this.#plan = 0n;
     this.#executor = this.#start();
-    this.#down = true;
     this.#results.lost();
   }
 
