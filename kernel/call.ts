@@ -6,6 +6,7 @@
 
 import { encodeMessage } from "../proto/encode.js";
 import { ContixError, type Errno, isErrno, toWire } from "../proto/errno.js";
+import type { TokenLogprob } from "../proto/gen/contix/v1/calls.js";
 import { Reply, type Syscall, type Usage } from "../proto/gen/contix/v1/kernel.js";
 import type { Audit } from "./cap/audit.js";
 import type { Use } from "./cap/check.js";
@@ -137,8 +138,11 @@ export class Call {
     this.#onStopped?.();
   }
 
-  chunk(text: string, tokens: number[]): void {
-    if (!this.#over) this.#with.live.chunk({ ...NO_PROGRESS, seq: this.syscall.seq, text, tokens });
+  /** Sends what was produced; `logprobs` are those of `tokens`. */
+  chunk(text: string, tokens: number[], logprobs?: TokenLogprob[]): void {
+    if (this.#over) return;
+    const told = logprobs && { logprobs: { tokens: logprobs } };
+    this.#with.live.chunk({ ...NO_PROGRESS, seq: this.syscall.seq, text, tokens, ...told });
   }
 
   /** Says how far a prefill is, tokens. */

@@ -31,10 +31,10 @@ test("the sender is never more than the credit ahead of the reader, nor stuck", 
       let read = 0;
       for (const sends of turns) {
         if (sends && sent < CREDIT + granted()) chunks.push(String(sent++));
-        else if (read < sent) expect(await chunks.next()).toBe(String(read++));
+        else if (read < sent) expect((await chunks.next())?.text).toBe(String(read++));
         expect(sent - read).toBeLessThanOrEqual(CREDIT);
       }
-      while (read < sent) expect(await chunks.next()).toBe(String(read++));
+      while (read < sent) expect((await chunks.next())?.text).toBe(String(read++));
       // All is read, so the sender has at least half of its credit.
       expect(CREDIT + granted() - sent).toBeGreaterThan(CREDIT / 2);
     }),
@@ -58,7 +58,7 @@ test("a reader that waits is woken; empty texts are not shown", async () => {
   const first = chunks.next();
   chunks.push("");
   chunks.push("a");
-  expect(await first).toBe("a");
+  expect(await first).toEqual({ text: "a", logprobs: [] });
   const last = chunks.next();
   chunks.end();
   expect(await last).toBeUndefined();
@@ -70,7 +70,7 @@ test("an error comes after what was received, once", async () => {
   chunks.push("a");
   chunks.end({ error: new Error("lost") });
   chunks.push("too late");
-  expect(await chunks.next()).toBe("a");
+  expect(await chunks.next()).toMatchObject({ text: "a" });
   await expect(chunks.next()).rejects.toThrow("lost");
   expect(await chunks.next()).toBeUndefined();
 });

@@ -4,11 +4,22 @@
  * it at a time. So a reader that stops pauses its own call and no other.
  */
 
+import type { TokenLogprob } from "./logprobs.js";
+
 /** Chunks the kernel may be ahead of the reader. Where many read, each chunk is several tokens. */
 export const CREDIT = 16;
 
+const NONE: readonly TokenLogprob[] = [];
+
+/** What came together of a stream. */
+export interface Piece {
+  readonly text: string;
+  /** Of the tokens that came with it, when they were asked for. */
+  readonly logprobs: readonly TokenLogprob[];
+}
+
 export class Chunks {
-  readonly #texts: string[] = [];
+  readonly #pieces: Piece[] = [];
   readonly #grant: (chunks: number) => void;
   #granted = CREDIT;
   #arrived = 0;
@@ -23,9 +34,9 @@ export class Chunks {
     this.#grant = grant;
   }
 
-  push(text: string): void {
+  push(text: string, logprobs = NONE): void {
     if (this.#end !== undefined || this.#muted) return;
-    this.#texts.push(text);
+    this.#pieces.push({ text, logprobs });
     this.#arrived += 1;
     this.#topUp();
     this.#notify();
@@ -46,7 +57,7 @@ export class Chunks {
   /** No text is wanted any more; the end is. */
   mute(): void {
     this.#muted = true;
-    this.#texts.length = 0;
+    this.#pieces.length = 0;
   }
 
   /** The reader has left. */
@@ -56,14 +67,14 @@ export class Chunks {
     this.#notify();
   }
 
-  /** The next text; undefined at the end; rejects, once, with the error. */
-  async next(): Promise<string | undefined> {
+  /** The next piece that has anything; undefined at the end; rejects, once, with the error. */
+  async next(): Promise<Piece | undefined> {
     for (;;) {
-      const text = this.#texts.shift();
-      if (text !== undefined) {
+      const piece = this.#pieces.shift();
+      if (piece !== undefined) {
         this.#read += 1;
         this.#topUp();
-        if (text !== "") return text;
+        if (piece.text !== "" || piece.logprobs.length > 0) return piece;
       } else if (this.#end !== undefined) {
         const failure = this.#end;
         this.#end = {};

@@ -6,8 +6,9 @@
  * the end of this turn of the event loop, so that several generations made
  * together run together whatever the order in which they are awaited.
  */
-import { Chunks } from "./chunks.js";
+import { Chunks, type Piece } from "./chunks.js";
 import { type CallOptions, onAbort } from "./invoke.js";
+import type { TokenLogprob } from "./logprobs.js";
 import type { ContextEdit } from "./overflow.js";
 import type { Usage } from "./usage.js";
 
@@ -24,6 +25,8 @@ export interface GenerateResult {
   readonly seed: string;
   /** The stop string that matched; "" when none did. */
   readonly stop: string;
+  /** Of each of `tokens`; undefined when the options did not ask for them. */
+  readonly logprobs: readonly TokenLogprob[] | undefined;
   /** What was moved out of the context to make room; undefined: nothing. */
   readonly edit: ContextEdit | undefined;
   readonly usage: Usage;
@@ -33,7 +36,7 @@ export interface GenerateResult {
 export type Ask = (how: {
   readonly stream: boolean;
   readonly signal: AbortSignal;
-  readonly onChunk: (text: string) => void;
+  readonly onChunk: (text: string, logprobs?: readonly TokenLogprob[]) => void;
   /** Hands over the means to grant credit, for each try. */
   readonly onStart: (grant: (chunks: number) => void) => void;
 }) => Promise<GenerateResult>;
@@ -57,6 +60,8 @@ export class Generation implements AsyncIterable<string>, PromiseLike<GenerateRe
   #grant: (chunks: number) => void = () => undefined;
   #result: Promise<GenerateResult> | undefined;
   #awaited = false;
+  /** Log probabilities that came with chunks. */
+  #told = 0;
 
   constructor(ask: Ask, options: CallOptions) {
     this.#ask = ask;
@@ -91,12 +96,29 @@ export class Generation implements AsyncIterable<string>, PromiseLike<GenerateRe
 
   /** The text as it comes. There is one stream: a second loop goes on where the first is. */
   [Symbol.asyncIterator](): AsyncIterableIterator<string> {
+    return this.#read(({ text }) => (text === "" ? undefined : text));
+  }
+
+  /**
+   * The same stream with the log probabilities of its tokens, for options that ask for
+   * them. The last piece may have no text.
+   */
+  pieces(): AsyncIterableIterator<Piece> {
+    return this.#read((piece) => piece);
+  }
+
+  /** What `show` makes of each piece, but for those that it leaves out. */
+  #read<T>(show: (piece: Piece) => T | undefined): AsyncIterableIterator<T> {
     const result = this.#start(true);
     this.#chunks.pace(!this.#awaited);
-    const iterator: AsyncIterableIterator<string> = {
+    const iterator: AsyncIterableIterator<T> = {
       next: async () => {
-        const value = await this.#chunks.next();
-        return value === undefined ? { value, done: true } : { value, done: false };
+        for (;;) {
+          const piece = await this.#chunks.next();
+          if (piece === undefined) return { value: undefined, done: true };
+          const value = show(piece);
+          if (value !== undefined) return { value, done: false };
+        }
       },
       return: async () => {
         this.#cancel.abort();
@@ -121,7 +143,10 @@ export class Generation implements AsyncIterable<string>, PromiseLike<GenerateRe
     const result = this.#ask({
       stream,
       signal: this.#cancel.signal,
-      onChunk: (text) => this.#chunks.push(text),
+      onChunk: (text, logprobs) => {
+        this.#told += logprobs?.length ?? 0;
+        this.#chunks.push(text, logprobs);
+      },
       onStart: (grant) => {
         this.#grant = grant;
       },
@@ -129,14 +154,15 @@ export class Generation implements AsyncIterable<string>, PromiseLike<GenerateRe
     this.#result = result;
     // Both handlers stand, so a generation that nobody awaits is no unhandled rejection.
     result.then(
-      ({ text }) => this.#finish(stream ? "" : text),
+      ({ text, logprobs }) => this.#finish(stream ? "" : text, logprobs?.slice(this.#told)),
       (error: unknown) => this.#chunks.end({ error }),
     );
     return result;
   }
 
-  #finish(unread: string): void {
-    this.#chunks.push(unread);
+  /** The rest: all that was not streamed; of a stream, tokens that gave no text. */
+  #finish(unread: string, untold?: readonly TokenLogprob[]): void {
+    this.#chunks.push(unread, untold);
     if (this.#signal?.aborted) this.#chunks.end({ error: this.#signal.reason });
     else this.#chunks.end();
   }

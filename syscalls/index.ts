@@ -13,6 +13,7 @@ export type {
   ObjectType,
   Right,
 } from "./cap.js";
+export type { Piece } from "./chunks.js";
 export { type ConnectOptions, connect, type Os, type Welcome } from "./connect.js";
 export type { Advice, Context, ContextOptions } from "./context.js";
 export type { ContextStat, Segment } from "./context-stat.js";
@@ -41,6 +42,7 @@ export {
   Topic,
 } from "./ipc-topic.js";
 export type { GenerateOptions, ModelInfo } from "./llm.js";
+export type { LikelyToken, TokenLogprob } from "./logprobs.js";
 export type { Chat, Message, Tokens } from "./messages.js";
 export type {
   ContextEdit,

@@ -5,6 +5,7 @@ import { CREDIT } from "./chunks.js";
 import { SyscallError } from "./errors.js";
 import { type GenerateResult, Generation } from "./generation.js";
 import { type CallOptions, invoke, request } from "./invoke.js";
+import { fromLogprobs } from "./logprobs.js";
 import { type Chat, isTokens, type Tokens, toChat, toTokens } from "./messages.js";
 import { fromEdit } from "./overflow.js";
 import { toMs, toUsage } from "./usage.js";
@@ -30,6 +31,11 @@ export interface GenerateOptions extends CallOptions {
   readonly seed?: number | bigint | string | undefined;
   /** The generation ends before the first of these; it is not part of the text. */
   readonly stop?: string | readonly string[] | undefined;
+  /**
+   * Tell the log probability of each token, and so many of the likeliest at its place, 0 to
+   * 20. Not told by default; the text is the same.
+   */
+  readonly logprobs?: number | undefined;
   /** Go on past the model's own end: for measurements. */
   readonly ignoreEos?: boolean | undefined;
   /**
@@ -161,7 +167,7 @@ export function generation(
         handle: handle === 0 && typeof options.model === "object" ? options.model.handle : handle,
         args: { ...toArgs(options, handle), input: input(), stream },
         credit: stream ? CREDIT : 0,
-        onChunk: stream ? onChunk : undefined,
+        onChunk: stream ? ({ text, logprobs }) => onChunk(text, fromLogprobs(logprobs)) : undefined,
         onProgress: options.onPrefill,
         onStart: (ticket) => onStart(ticket.grant),
       },
@@ -169,7 +175,9 @@ export function generation(
     );
     const finish = value.finish as GenerateResult["finish"];
     const edit = fromEdit(value.edit);
-    return { ...value, finish, seed: value.seed.toString(), edit, usage: toUsage(usage) };
+    const logprobs = fromLogprobs(value.logprobs);
+    const seed = value.seed.toString();
+    return { ...value, finish, seed, logprobs, edit, usage: toUsage(usage) };
   }, options);
 }
 
@@ -183,6 +191,7 @@ function toArgs(options: GenerateOptions, context: number): Omit<GenerateCall, "
     ignoreEos,
     model: byHandle ? "" : checkText("model", model),
     progress: options.onPrefill !== undefined,
+    logprobs: given(checkCount, "logprobs", options.logprobs),
   };
 }
 

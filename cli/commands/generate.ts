@@ -19,6 +19,7 @@ interface Options {
   readonly seed?: bigint;
   readonly stop?: readonly string[];
   readonly model?: string;
+  readonly logprobs?: number;
   readonly stats?: true;
   readonly json?: true;
 }
@@ -51,6 +52,11 @@ export function registerGenerate(program: Command): void {
     .option("--stop <text>", "end before this text; may be given again", collect)
     .option("--model <name>", "default: the daemon's; one that does not run is started")
     .option("--stats", "what it took, on stderr")
+    .option(
+      "--logprobs <n>",
+      "with --json: each token's log probability, and the n likeliest at its place",
+      whole(0, 20),
+    )
     .option("--json", "the whole result as JSON, at its end")
     .action((prompt: string | undefined, options: Options, self: Command) =>
       generate(prompt, options, self),
@@ -68,6 +74,9 @@ async function generate(
   self: Command,
 ): Promise<void> {
   const { chat, stats, json, ...sampling } = options;
+  if (options.logprobs !== undefined && json !== true) {
+    throw usage("--logprobs shows in the result as JSON: give --json with it");
+  }
   const prompt = argument === undefined || argument === "-" ? await readStdin() : argument;
   if (prompt === "") throw usage("the prompt is empty");
   await interruptible(async (signal) => {

@@ -4,6 +4,7 @@ import type { Burst } from "../sched/burst.js";
 
 /** `binding`: the name of this binding of it to a slot. */
 export function wireBurst(binding: bigint, burst: Burst): WireBurst {
-  const { genStart, maxTokens, sampling, stop, ignoreEos } = burst.spec;
-  return { id: binding, genStart, maxTokens, ...sampling, stop: [...stop], ignoreEos };
+  const { genStart, maxTokens, sampling, stop, ignoreEos, logprobs } = burst.spec;
+  const ends = { maxTokens, stop: [...stop], ignoreEos };
+  return { id: binding, genStart, ...ends, ...sampling, logprobs };
 }

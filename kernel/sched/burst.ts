@@ -1,5 +1,6 @@
 /** A burst: one uninterrupted demand on the model, a prefill and its decode. */
 
+import type { TokenLogprob } from "../../proto/gen/contix/v1/calls.js";
 import type { ProcessClass } from "../journal/fold-procs.js";
 import type { Account } from "./policy.js";
 
@@ -28,6 +29,8 @@ export interface BurstSpec {
   readonly sampling: SamplingSpec;
   readonly stop: readonly string[];
   readonly ignoreEos: boolean;
+  /** Likeliest tokens to tell of beside each generated one; missing: nothing of that is told. */
+  readonly logprobs?: number | undefined;
 }
 
 /** How a burst ended, or why it can not go on. */
@@ -37,7 +40,8 @@ export type BurstEnd =
 
 /** Hears what a burst produces. Calls come from the kernel's loop, in order. */
 export interface BurstListener {
-  progress(tokens: readonly number[], text: string): void;
+  /** `logprobs`: of these tokens, when the burst asks for them. */
+  progress(tokens: readonly number[], text: string, logprobs?: readonly TokenLogprob[]): void;
   end(end: BurstEnd): void;
 }
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { TokenLogprob } from "../../proto/gen/contix/v1/calls.js";
 import type { Clock } from "../clock.js";
 import { ChunkRate } from "./chunk-rate.js";
 import { ChunkStream } from "./chunk-stream.js";
@@ -33,23 +34,31 @@ function handClock() {
   return { clock, pass, waiting: () => timers.length };
 }
 
+function logprob(token: number): TokenLogprob {
+  return { token, logprob: 0, bytes: Buffer.alloc(0), special: "", top: [] };
+}
+
 /** A stream among `others` that go on beside it. */
 function opened(credit: number, others = 0) {
   const { clock, pass, waiting } = handClock();
   const chunkRate = new ChunkRate();
   for (let i = 0; i < others; i++) chunkRate.enter();
   const sent: string[] = [];
+  const told: (number[] | undefined)[] = [];
   const able: boolean[] = [];
   const stream = new ChunkStream(
     {
       clock,
       chunkRate,
-      send: (text, tokens) => sent.push(`${text}:${tokens.length}`),
+      send: (text, tokens, logprobs) => {
+        sent.push(`${text}:${tokens.length}`);
+        told.push(logprobs?.map(({ token }) => token));
+      },
       onAble: (now) => able.push(now),
     },
     credit,
   );
-  return { stream, sent, able, pass, waiting, chunkRate };
+  return { stream, sent, told, able, pass, waiting, chunkRate };
 }
 
 describe("a stream of chunks", () => {
@@ -65,6 +74,16 @@ describe("a stream of chunks", () => {
     expect(sent).toEqual(["a:1"]);
     stream.add("d", [4]);
     expect(sent).toEqual(["a:1", "bcd:3"]);
+  });
+
+  it("sends log probabilities with their tokens", () => {
+    const { stream, told, pass } = opened(9, 3);
+    stream.add("a", [1], [logprob(1)]);
+    stream.add("b", [2], [logprob(2)]);
+    stream.add("", [3], [logprob(3)]);
+    pass(1_000_000);
+    stream.add("d", [4], [logprob(4)]);
+    expect(told).toEqual([[1], [2, 3], [4]]);
   });
 
   it("does not keep text when no token comes for a while", () => {

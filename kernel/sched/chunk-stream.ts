@@ -5,6 +5,7 @@
  * middle of a step, and the reader with it, takes the processors from the model's threads, all of
  * which wait for the slowest. Only when no token comes for a while it goes by itself.
  */
+import type { TokenLogprob } from "../../proto/gen/contix/v1/calls.js";
 import type { Clock } from "../clock.js";
 import type { ChunkRate } from "./chunk-rate.js";
 
@@ -14,7 +15,7 @@ const PATIENCE_US = 100_000;
 export interface ChunkPorts {
   readonly clock: Clock;
   readonly chunkRate: ChunkRate;
-  send(text: string, tokens: number[]): void;
+  send(text: string, tokens: number[], logprobs?: TokenLogprob[]): void;
   /** Whether there is a reader with room, as it changes. */
   onAble(able: boolean): void;
 }
@@ -27,6 +28,8 @@ export class ChunkStream {
   /** Whole characters only. */
   #text = "";
   #tokens: number[] = [];
+  /** Of `#tokens`, when they are told. */
+  #logprobs: TokenLogprob[] | undefined;
   #dueAt = 0;
   #cancelWake: (() => void) | undefined;
 
@@ -42,9 +45,13 @@ export class ChunkStream {
     return this.#attached && this.#credit > 0;
   }
 
-  add(text: string, tokens: readonly number[]): void {
+  add(text: string, tokens: readonly number[], logprobs?: readonly TokenLogprob[]): void {
     this.#text += text;
     this.#tokens.push(...tokens);
+    if (logprobs) {
+      this.#logprobs ??= [];
+      this.#logprobs.push(...logprobs);
+    }
     this.#flush();
   }
 
@@ -94,8 +101,9 @@ export class ChunkStream {
     this.#cancelWake?.();
     this.#cancelWake = undefined;
     if (this.#text === "") return;
-    this.#ports.send(this.#text, this.#tokens);
+    this.#ports.send(this.#text, this.#tokens, this.#logprobs);
     this.#text = "";
     this.#tokens = [];
+    this.#logprobs = undefined;
   }
 }

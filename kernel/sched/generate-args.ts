@@ -46,3 +46,11 @@ export function checkStops(kernel: Kernel, stops: readonly string[]): void {
     }
   }
 }
+
+/** The most likely tokens that are told of beside each generated one: OpenAI's bound. */
+const MOST_LIKELY = 20;
+
+/** EINVAL for more likely tokens than are told of. */
+export function checkLogprobs(likely: number | undefined): void {
+  if (likely !== undefined) inRange("logprobs", likely, 0, MOST_LIKELY);
+}

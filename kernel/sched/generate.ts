@@ -1,6 +1,6 @@
 /** llm.generate: from the arguments to a burst, and from its tokens to the caller. */
 import { ContixError } from "../../proto/errno.js";
-import { type CtxEdit, GenerateCall } from "../../proto/gen/contix/v1/calls.js";
+import { type CtxEdit, GenerateCall, type TokenLogprob } from "../../proto/gen/contix/v1/calls.js";
 import type { Usage } from "../../proto/gen/contix/v1/kernel.js";
 import { argumentsOf } from "../args.js";
 import { type Call, NO_USAGE } from "../call.js";
@@ -19,9 +19,10 @@ import { openingPart } from "../mm/overflow/parts.js";
 import { pagerPorts } from "../mm/overflow/ports.js";
 import type { Account } from "../proc/accounts.js";
 import type { Done } from "./admission.js";
+import { Answer } from "./answer.js";
 import type { Burst, BurstEnd, BurstListener, BurstSpec, SamplingSpec } from "./burst.js";
-import { ChunkStream } from "./chunk-stream.js";
-import { checkSampling, checkStops } from "./generate-args.js";
+import { type ChunkPorts, ChunkStream } from "./chunk-stream.js";
+import { checkLogprobs, checkSampling, checkStops } from "./generate-args.js";
 import { Place } from "./place.js";
 import { costOf } from "./policy.js";
 import { watchPrefill } from "./prefill-progress.js";
@@ -30,6 +31,7 @@ export async function generate(kernel: Kernel, call: Call): Promise<void> {
   const args = argumentsOf(call, "generate");
   const sampling = checkSampling(kernel, args.sampling);
   checkStops(kernel, args.stop);
+  checkLogprobs(args.logprobs);
   const model = await modelFor(kernel, call, args.model);
   call.check();
   const place = new Place(model.admission, kernel.clock, call.process);
@@ -74,8 +76,7 @@ class Generation implements BurstListener {
   #seed = 0n;
   /** What was moved out of the context for it. */
   #edit: CtxEdit | undefined;
-  #text = "";
-  readonly #tokens: number[] = [];
+  readonly #answer: Answer;
   #progress: Disposable | undefined;
   /** Of a caller who reads along. */
   readonly #stream: ChunkStream | undefined;
@@ -94,6 +95,7 @@ class Generation implements BurstListener {
     this.#model = model;
     this.#place = place;
     this.#hold = model.hold();
+    this.#answer = new Answer(args.logprobs !== undefined);
     this.#stream = args.stream ? this.#openStream(call.syscall.credit) : undefined;
     call.onEnd((error) => this.#stop(error));
     call.onCredit((n) => this.#stream?.give(n));
@@ -139,6 +141,7 @@ class Generation implements BurstListener {
       sampling,
       stop: this.#args.stop,
       ignoreEos: this.#args.ignoreEos,
+      logprobs: this.#args.logprobs,
     };
     this.#seed = sampling.seed;
     journal.append({
@@ -166,13 +169,12 @@ class Generation implements BurstListener {
     this.#kernel.journal.append(...this.#leave());
   }
 
-  progress(tokens: readonly number[], text: string): void {
+  progress(tokens: readonly number[], text: string, logprobs?: readonly TokenLogprob[]): void {
     this.#progress?.[Symbol.dispose]();
-    this.#text += text;
-    for (const token of tokens) this.#tokens.push(token);
+    this.#answer.add(tokens, text, logprobs);
     this.#budget?.charge(tokens.length);
     this.#account().tokensOut += tokens.length;
-    this.#stream?.add(text, tokens);
+    this.#stream?.add(text, tokens, logprobs);
   }
 
   end(end: BurstEnd): void {
@@ -184,8 +186,7 @@ class Generation implements BurstListener {
     }
     this.#stream?.finish();
     const { finish, stop } = end;
-    const answer = { text: this.#text, tokens: this.#tokens, finish, seed: this.#seed, stop };
-    const value = { ...answer, edit: this.#edit };
+    const value = { ...this.#answer.written, finish, seed: this.#seed, stop, edit: this.#edit };
     this.#call.done({ $case: "generate", value }, effects, usage);
     if (this.#call.context) afterChange(this.#kernel, this.#call.context);
   }
@@ -277,7 +278,7 @@ class Generation implements BurstListener {
 
   #openStream(credit: number): ChunkStream {
     const { clock, chunkRate } = this.#kernel;
-    const send = (text: string, tokens: number[]): void => this.#call.chunk(text, tokens);
+    const send: ChunkPorts["send"] = (...what) => this.#call.chunk(...what);
     return new ChunkStream({ clock, chunkRate, send, onAble: () => this.#regulate() }, credit);
   }
 
@@ -305,7 +306,7 @@ class Generation implements BurstListener {
     return {
       promptTokens: burst.spec.genStart,
       cachedTokens: Math.max(0, burst.cached),
-      generatedTokens: this.#tokens.length,
+      generatedTokens: this.#answer.length,
       recomputedTokens: burst.recomputed,
       queuedUs: BigInt(burst.queuedUs),
       servedUs: BigInt(burst.servedUs),

@@ -120,7 +120,9 @@ export class Loop {
         this.journal.append({ type: "ctx.generated", cid: burst.spec.cid, tokens: row.sampled });
       }
       const end = this.sched.account(burst, row, now);
-      if (row.sampled.length > 0 || row.text !== "") burst.listener.progress(row.sampled, row.text);
+      if (row.sampled.length > 0 || row.text !== "") {
+        burst.listener.progress(row.sampled, row.text, row.logprobs?.tokens);
+      }
       if (!end) continue;
       this.mm.release(burst);
       this.sched.remove(burst, now);

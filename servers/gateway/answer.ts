@@ -2,14 +2,15 @@
  * The choices of one answer, generated side by side: all of them, or none. A choice that
  * fails ends the others.
  */
-import type { GenerateResult, Generation } from "../../syscalls/index.js";
+import type { GenerateResult, Generation, Piece } from "../../syscalls/index.js";
 
 /** Starts the generation of choice `index`; it ends when `signal` aborts. */
 export type StartChoice = (index: number, signal: AbortSignal) => Generation;
 
 /** Takes what comes; each resolves when there is room for more. */
 export interface Taker {
-  text(index: number, text: string): Promise<void>;
+  /** One that has text. */
+  piece(index: number, piece: Piece): Promise<void>;
   end(index: number, result: GenerateResult): Promise<void>;
   /** Hears how long the next piece of a text took, milliseconds. */
   gap(ms: number): void;
@@ -24,7 +25,7 @@ export function wholeChoices(
   return together(count, signal, async (index, until) => await start(index, until));
 }
 
-/** All choices, text by text as it comes, each at the pace at which `take` has room. */
+/** All choices, piece by piece as they come, each at the pace at which `taker` has room. */
 export function streamedChoices(
   count: number,
   start: StartChoice,
@@ -34,10 +35,11 @@ export function streamedChoices(
   return together(count, signal, async (index, until) => {
     const generation = start(index, until);
     let before = 0;
-    for await (const text of generation) {
+    for await (const piece of generation.pieces()) {
+      if (piece.text === "") continue;
       const now = performance.now();
       if (before > 0) taker.gap(now - before);
-      await taker.text(index, text);
+      await taker.piece(index, piece);
       // A reader that is slow is no slow model: the time it took does not count.
       before = performance.now();
     }

@@ -1,6 +1,7 @@
 /** The body of /v1/chat/completions. */
 import { z } from "zod";
 import type { Message } from "../../syscalls/index.js";
+import { ApiError } from "./errors.js";
 import { is, isEmpty, neutral, SHARED } from "./parameters.js";
 
 const Part = z.strictObject({
@@ -58,8 +59,8 @@ export const ChatBody = z.strictObject({
   messages: z.array(Turn).min(1),
   max_completion_tokens: z.int().min(1).nullish(),
 
-  logprobs: neutral(is(false)),
-  top_logprobs: neutral(is(0)),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(20).nullish(),
   response_format: neutral(
     (value) => isEmpty(value) || (value as { type?: unknown }).type === "text",
   ),
@@ -85,4 +86,15 @@ export function messagesOf(body: ChatBody): Message[] {
     role: role === "developer" ? "system" : role,
     content,
   }));
+}
+
+/** Likeliest tokens to tell of beside each one; undefined: no log probabilities are asked for. */
+export function logprobsOf({ logprobs, top_logprobs }: ChatBody): number | undefined {
+  const most = top_logprobs ?? 0;
+  if (logprobs === true) return most;
+  if (most === 0) return undefined;
+  throw new ApiError(400, "top_logprobs: logprobs must be true with it", {
+    param: "top_logprobs",
+    code: "invalid_value",
+  });
 }

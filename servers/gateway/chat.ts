@@ -1,7 +1,8 @@
 /** POST /v1/chat/completions */
 import { parseBody, readJson } from "./body.js";
-import { ChatBody, messagesOf } from "./chat-body.js";
+import { ChatBody, logprobsOf, messagesOf } from "./chat-body.js";
 import { type Exchange, type Gateway, keyOf, withKernel } from "./gateway.js";
+import { CHAT_LOGPROBS } from "./logprobs.js";
 import { type Shape, serve } from "./serve.js";
 
 const CHAT: Shape = {
@@ -13,6 +14,7 @@ const CHAT: Shape = {
   opening: () => ({ delta: { role: "assistant", content: "" } }),
   piece: (text) => ({ delta: { content: text } }),
   closing: () => ({ delta: {} }),
+  logprobs: CHAT_LOGPROBS,
 };
 
 export async function chatCompletions(gateway: Gateway, exchange: Exchange): Promise<Response> {
@@ -25,6 +27,7 @@ export async function chatCompletions(gateway: Gateway, exchange: Exchange): Pro
   return serve(gateway, exchange, {
     key,
     body: { ...body, max_tokens: body.max_completion_tokens ?? body.max_tokens },
+    logprobs: logprobsOf(body),
     shape: CHAT,
     prompts: 1,
     generate: (os, _prompt, options) => os.llm.chat(messages, options),

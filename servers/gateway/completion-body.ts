@@ -25,7 +25,11 @@ export const CompletionBody = z.strictObject({
 
   best_of: neutral(is(1)),
   echo: neutral(is(false)),
-  logprobs: neutral(is(false)),
+  // Likeliest tokens to tell of beside each one. Some clients say false for none.
+  logprobs: z
+    .union([z.literal(false), z.int().min(0).max(20)], { error: "a whole number, 0 to 20" })
+    .nullish()
+    .transform((value) => (typeof value === "number" ? value : undefined)),
   suffix: neutral(is("")),
 });
 export type CompletionBody = z.output<typeof CompletionBody>;

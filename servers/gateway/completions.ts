@@ -2,6 +2,7 @@
 import { parseBody, readJson } from "./body.js";
 import { CompletionBody, promptsOf } from "./completion-body.js";
 import { type Exchange, type Gateway, keyOf, withKernel } from "./gateway.js";
+import { COMPLETION_LOGPROBS } from "./logprobs.js";
 import { type Shape, serve } from "./serve.js";
 
 const TEXT: Shape = {
@@ -13,6 +14,7 @@ const TEXT: Shape = {
   opening: () => undefined,
   piece: (text) => ({ text }),
   closing: () => ({ text: "" }),
+  logprobs: COMPLETION_LOGPROBS,
 };
 
 export async function completions(gateway: Gateway, exchange: Exchange): Promise<Response> {
@@ -24,6 +26,7 @@ export async function completions(gateway: Gateway, exchange: Exchange): Promise
   return serve(gateway, exchange, {
     key,
     body,
+    logprobs: body.logprobs,
     shape: TEXT,
     prompts: prompts.length,
     generate: (os, prompt, options) => os.llm.generate(prompts[prompt] ?? "", options),

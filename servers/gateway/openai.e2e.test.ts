@@ -244,7 +244,6 @@ describe("what is refused", () => {
       [{ messages: [] }, "messages"],
       [{ messages: [{ role: "tool", content: "x", tool_call_id: "1" }] }, "messages.0.role"],
       [{ frequency_penalty: 1 }, "frequency_penalty"],
-      [{ logprobs: true }, "logprobs"],
       [{ logit_bias: { 5: 1 } }, "logit_bias"],
       [{ response_format: { type: "json_object" } }, "response_format"],
       [{ tools: [{ type: "function", function: { name: "f" } }] }, "tools"],

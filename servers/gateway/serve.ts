@@ -1,11 +1,18 @@
 /** How an answer leaves: whole as JSON, or as events; chat and text differ in their shape only. */
 import { randomUUID } from "node:crypto";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
-import type { GenerateOptions, GenerateResult, Generation, Os } from "../../syscalls/index.js";
+import type {
+  GenerateOptions,
+  GenerateResult,
+  Generation,
+  Os,
+  Piece,
+} from "../../syscalls/index.js";
 import { finishReason, streamedChoices, usageOf, wholeChoices } from "./answer.js";
 import { watchClient } from "./client.js";
 import { ApiError, toApiError } from "./errors.js";
 import { type Exchange, type Gateway, withKernel } from "./gateway.js";
+import { type LogprobsShape, TextLogprobs } from "./logprobs.js";
 import { fingerprintOf } from "./model-names.js";
 import { generateOptions, type SharedBody } from "./parameters.js";
 import { EventStream } from "./sse.js";
@@ -22,12 +29,15 @@ export interface Shape {
   opening(): object | undefined;
   piece(text: string): object;
   closing(): object;
+  readonly logprobs: LogprobsShape;
 }
 
 /** A checked request: `count` generations, each `perPrompt` of them of one prompt. */
 export interface Request {
   readonly key: string;
   readonly body: SharedBody;
+  /** Likeliest tokens to tell of beside each one; undefined: no log probabilities at all. */
+  readonly logprobs: number | undefined;
   readonly shape: Shape;
   readonly prompts: number;
   readonly generate: (os: Os, prompt: number, options: GenerateOptions) => Generation;
@@ -102,7 +112,7 @@ class Answer {
       choices: results.map((result, index) => ({
         index,
         ...shape.whole(result),
-        logprobs: null,
+        logprobs: this.#told()(pieceOf(result)),
         finish_reason: finishReason(result),
       })),
       usage: usageOf(results, this.#perPrompt),
@@ -110,14 +120,22 @@ class Answer {
   }
 
   #start(os: Os): (index: number, signal: AbortSignal) => Generation {
-    const { body, generate } = this.#request;
+    const { body, generate, logprobs } = this.#request;
     const timeoutMs = this.#gateway.options.deadlineMs;
     return (index, signal) => {
       const own = generateOptions(body, index % this.#perPrompt);
       const prompt = Math.floor(index / this.#perPrompt);
       // The client decides whether to try again: it is told when.
-      return generate(os, prompt, { ...own, signal, timeoutMs, retries: 0 });
+      return generate(os, prompt, { ...own, logprobs, signal, timeoutMs, retries: 0 });
     };
+  }
+
+  /** What tells the log probabilities of one answer, piece by piece; null when nobody asked. */
+  #told(): (piece: Piece) => object | null {
+    const { logprobs, shape } = this.#request;
+    if (logprobs === undefined) return () => null;
+    const told = new TextLogprobs(shape.logprobs);
+    return (piece) => told.of(piece);
   }
 
   async #stream(os: Os, head: object, label: string): Promise<Response> {
@@ -129,8 +147,14 @@ class Answer {
     const events = new EventStream(outgoing, Object.fromEntries(this.#exchange.res.headers));
     const withUsage = body.stream_options?.include_usage === true;
     const usage = withUsage ? { usage: null } : {};
-    const send = (index: number, what: object, finish: string | null): Promise<void> => {
-      const choice = { index, ...what, logprobs: null, finish_reason: finish };
+    const told = Array.from({ length: this.#count }, () => this.#told());
+    const send = (
+      index: number,
+      what: object,
+      finish: string | null,
+      logprobs: object | null = null,
+    ): Promise<void> => {
+      const choice = { index, ...what, logprobs, finish_reason: finish };
       return events.send({ ...head, choices: [choice], ...usage });
     };
     const opened = new Set<number>();
@@ -143,9 +167,9 @@ class Answer {
     };
     try {
       const results = await streamedChoices(this.#count, this.#start(os), this.#signal, {
-        text: async (index, text) => {
+        piece: async (index, piece) => {
           await open(index);
-          await send(index, shape.piece(text), null);
+          await send(index, shape.piece(piece.text), null, told[index]?.(piece));
         },
         gap: (ms) => metrics.gap(ms),
         end: async (index, result) => {
@@ -167,4 +191,9 @@ class Answer {
     events.end();
     return RESPONSE_ALREADY_SENT;
   }
+}
+
+/** A whole answer as one piece. */
+function pieceOf({ text, logprobs = [] }: GenerateResult): Piece {
+  return { text, logprobs };
 }

@@ -12,6 +12,7 @@ import {
   type ServerDuplexStream,
   status,
 } from "@grpc/grpc-js";
+import type { Logprobs } from "../../proto/gen/contix/v1/calls.js";
 import { Error as WireError } from "../../proto/gen/contix/v1/errno.js";
 import {
   type ClientFrame,
@@ -58,8 +59,9 @@ export class FakeSession {
     });
   }
 
-  chunk({ seq }: Pick<Syscall, "seq">, text: string): void {
-    this.send({ $case: "chunk", value: { seq, text, tokens: [1], prefilled: 0, of: 0 } });
+  chunk({ seq }: Pick<Syscall, "seq">, text: string, logprobs?: Logprobs): void {
+    const value = { seq, text, tokens: [1], prefilled: 0, of: 0, logprobs };
+    this.send({ $case: "chunk", value });
   }
 
   prefilled({ seq }: Pick<Syscall, "seq">, prefilled: number, of: number): void {

@@ -1,5 +1,5 @@
 /** One call that was sent and has not been answered yet. */
-import type { Reply, Syscall, Usage } from "../../proto/gen/contix/v1/kernel.js";
+import type { Chunk, Reply, Syscall, Usage } from "../../proto/gen/contix/v1/kernel.js";
 import { ConnectionError, syscallError } from "../errors.js";
 import { encodeFrame, type FrameBytes } from "./link.js";
 
@@ -22,8 +22,8 @@ export interface CallSpec<K extends CallName> {
   /** The object the call is on; 0 or missing when there is none. */
   readonly handle?: number;
   readonly timeoutMs?: number | undefined;
-  /** Takes the text of each chunk; a call that has it is a stream. */
-  readonly onChunk?: ((text: string) => void) | undefined;
+  /** Takes each chunk that has text; a call that has it is a stream. */
+  readonly onChunk?: ((chunk: Chunk) => void) | undefined;
   /** Hears how far a prefill is, tokens, when the arguments ask for it. */
   readonly onProgress?: ((tokens: number, of: number) => void) | undefined;
   /** Chunks the kernel may send before the first grant. */
@@ -51,7 +51,7 @@ export class Pending<K extends CallName> {
     readonly seq: number,
     readonly frame: FrameBytes,
     readonly name: K,
-    readonly onChunk?: (text: string) => void,
+    readonly onChunk?: (chunk: Chunk) => void,
     readonly onProgress?: (tokens: number, of: number) => void,
   ) {
     this.answer = new Promise((resolve, reject) => {
@@ -69,8 +69,8 @@ export class Pending<K extends CallName> {
     return this.#cancelled !== undefined || this.#settled;
   }
 
-  chunk(text: string): void {
-    if (!this.#settled) this.onChunk?.(text);
+  chunk(chunk: Chunk): void {
+    if (!this.#settled) this.onChunk?.(chunk);
   }
 
   progress(tokens: number, of: number): void {

@@ -146,10 +146,10 @@ export class Session {
   #receive(frame: NonNullable<ServerFrame["frame"]>): void {
     this.#silent = false;
     if (frame.$case === "chunk") {
-      const { seq, text, prefilled, of } = frame.value;
+      const { seq, prefilled, of } = frame.value;
       const pending = this.#pending.get(Number(seq));
       if (of > 0) pending?.progress(prefilled, of);
-      else pending?.chunk(text);
+      else pending?.chunk(frame.value);
     } else if (frame.$case === "reply") {
       this.#reply(frame.value);
     } else if (frame.$case === "signal") {

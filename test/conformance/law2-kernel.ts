@@ -7,6 +7,7 @@
  * alone, each prompt in one piece.
  */
 import type { Outcome, Plan, RowOutcome } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { TokenLogprob } from "../../proto/gen/contix/v1/calls.js";
 import { type Answer, type Dice, History, type Story } from "./law2-story.js";
 
 interface Job {
@@ -19,6 +20,7 @@ interface Job {
   genStart: number;
   generated: number[];
   logits: number[];
+  logprobs: TokenLogprob[];
   text: string;
   seat: Seat | undefined;
   /** Its burst sampled in this seat: the driver knows the token to go on with. */
@@ -121,6 +123,7 @@ export class RandomKernel {
       genStart: 0,
       generated: [],
       logits: [],
+      logprobs: [],
       text: "",
       seat: undefined,
       live: false,
@@ -139,23 +142,26 @@ export class RandomKernel {
     job.genStart = job.history.tokens.length;
     job.generated = [];
     job.logits = [];
+    job.logprobs = [];
     job.text = "";
     this.#byBurst.set(job.burst, job);
   }
 
-  #account({ burst, slot, length, sampled, text, finish, stop }: RowOutcome): void {
+  #account({ burst, slot, length, sampled, text, finish, stop, logprobs }: RowOutcome): void {
     const job = this.#byBurst.get(burst);
     if (job === undefined) return;
     if (job.seat?.slot === slot) job.seat.length = length;
     job.history.append(false, sampled);
     job.generated.push(...sampled);
     job.logits.push(...this.#o.logits(slot, sampled.length));
+    job.logprobs.push(...(logprobs?.tokens ?? []));
     job.text += text;
     job.live = job.seat !== undefined && (job.live || sampled.length > 0);
     if (finish === "") return;
     job.answers.push({
       tokens: job.generated,
       logits: job.logits,
+      logprobs: job.logprobs,
       text: job.text,
       finish,
       stop,

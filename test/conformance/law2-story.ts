@@ -4,6 +4,7 @@
  * that the kernel's reading of the rules and this one are two.
  */
 import type { Burst } from "../../proto/gen/contix/driver/v1/llm.js";
+import type { TokenLogprob } from "../../proto/gen/contix/v1/calls.js";
 
 /** A seeded source of randomness (mulberry32). */
 export class Dice {
@@ -58,6 +59,8 @@ export interface Answer {
   readonly tokens: readonly number[];
   /** Of each token: a hash of the logits that it was sampled from. */
   readonly logits: readonly number[];
+  /** Of each token, where they were asked for. */
+  readonly logprobs: readonly TokenLogprob[];
   readonly text: string;
   readonly finish: string;
   readonly stop: string;

@@ -61,6 +61,7 @@ function turn(dice: Dice, given: readonly number[], options: StoryOptions): Turn
       seed: BigInt(dice.int(0, 2 ** 31)),
       stop: dice.chance(0.3) ? [dice.pick(options.stops), dice.pick(options.stops)] : [],
       ignoreEos: dice.chance(0.3),
+      logprobs: dice.chance(0.5) ? dice.int(0, 3) : undefined,
     },
   };
 }

@@ -71,7 +71,7 @@ async function movedOut(os: DoorClient): Promise<{ handle: number; segment: numb
 
 export const SCENARIOS: Partial<Record<CallName, Scenario>> = {
   log: () => ({ args: { message: "said once" } }),
-  generate: onContext({ maxTokens: 3, ignoreEos: true }),
+  generate: onContext({ maxTokens: 3, ignoreEos: true, logprobs: 2 }),
   ctxCreate: () => ({ args: {} }),
   ctxAppend: onContext({ input: text(" and five") }),
   ctxClose: onContext({}),

@@ -160,6 +160,11 @@ describe("the model", () => {
     expect(json).toMatchObject({ finish: "length", seed: "7" });
     expect(`${json.text}`.trim()).toBe(text.trim());
     expect(json.usage.generatedTokens).toBe(12);
+    expect(json.logprobs).toBeUndefined();
+    const told = JSON.parse(await bench.ok([...args, "--json", "--logprobs", "2"]));
+    expect(told.text).toBe(json.text);
+    expect(told.logprobs.map((one: { token: number }) => one.token)).toEqual(json.tokens);
+    expect(told.logprobs[0].top).toHaveLength(2);
   });
 
   it("takes the prompt from stdin, and says what it took", async () => {
@@ -216,6 +221,7 @@ describe("bad input", () => {
     ["a program that is not there", ["run", "none.ts"], 1, /no such program: none\.ts/],
     ["a command that is not there", ["run", "no-such-command"], 1, /ENOENT/],
     ["an empty prompt", ["generate", ""], 2, /^contix: the prompt is empty/],
+    ["log probabilities of a text", ["generate", "x", "--logprobs", "2"], 2, /give --json with it/],
     ["an unknown model", ["generate", "x", "--model", "gpt-9"], 1, /gpt-9/],
     ["sampling out of range", ["generate", "x", "--repetition-penalty", "0"], 1, /EINVAL/],
     ["an unknown policy", ["sched", "set", "best"], 1, /there is no policy "best"; there are fifo/],

@@ -137,7 +137,9 @@ export class InProcessDriver implements PlanRunner {
     const report = (outcome: Outcome): void => {
       if (generation === this.#generation) this.#results.outcome(outcome);
     };
-    const detokenizer = () => ({ push: (token: number) => `${token} `, flush: () => "" });
+    const text = (token: number): string => `${token} `;
+    const piece = (token: number) => ({ bytes: Buffer.from(text(token)), special: "" });
+    const detokenizer = () => ({ push: text, flush: () => "", piece });
     const reportPages = (done: PageDone[]): void => {
       if (generation === this.#generation) this.#results.pages(done);
     };

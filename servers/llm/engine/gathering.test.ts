@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Outcome, Plan, RowOutcome } from "../../../proto/gen/contix/driver/v1/llm.js";
+import type { TokenLogprob } from "../../../proto/gen/contix/v1/calls.js";
 import { Gathering } from "./gathering.js";
 import { planOf } from "./testing/plans.js";
 
@@ -28,6 +29,10 @@ function row(burst: number, token: number, finish = ""): RowOutcome {
     finish,
     stop: "",
   };
+}
+
+function logprob(token: number): TokenLogprob {
+  return { token, logprob: -token, bytes: Buffer.alloc(0), special: "", top: [] };
 }
 
 function outcome(step: number, rows: RowOutcome[], last = false): Outcome {
@@ -58,6 +63,20 @@ describe("outcomes on their way to the kernel", () => {
       [4, 2, 20],
     ]);
     expect(said[1]?.rows[1]).toEqual({ ...row(2, 2), sampled: [1, 2], text: "12" });
+  });
+
+  it("tell of the log probabilities of all that was gathered", () => {
+    const { gathered, said } = gathering();
+    for (let step = 0; step < 4; step++) {
+      const told = { logprobs: { tokens: [logprob(step)] } };
+      const rows = [{ ...row(1, step), ...told }, row(2, step)];
+      gathered.add(outcome(step, rows, step === 3), plan(1e9), false);
+    }
+    expect(said.map(({ rows }) => rows[0]?.logprobs?.tokens)).toEqual([
+      [logprob(0)],
+      [1, 2, 3].map(logprob),
+    ]);
+    expect(said.map(({ rows }) => rows[1]?.logprobs)).toEqual([undefined, undefined]);
   });
 
   it.each([

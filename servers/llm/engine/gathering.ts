@@ -62,7 +62,9 @@ function merged(held: Outcome, next: Outcome): Outcome {
     const more = next.rows[i];
     if (!more) return row;
     for (const token of more.sampled) row.sampled.push(token);
-    return { ...more, sampled: row.sampled, text: row.text + more.text };
+    if (more.logprobs) row.logprobs?.tokens.push(...more.logprobs.tokens);
+    const { sampled, logprobs } = row;
+    return { ...more, sampled, logprobs, text: row.text + more.text };
   });
   return { ...next, rows, stepUs: held.stepUs + next.stepUs, steps: held.steps + next.steps };
 }

@@ -21,6 +21,7 @@ const BURST = {
   seed: 1n,
   stop: [],
   ignoreEos: true,
+  logprobs: 1,
 };
 
 /** A model whose greatest logit is always the token after the last one, of four. */
@@ -77,6 +78,9 @@ test.each([
   async ({ lookup, slotTokens, sampled, finish }) => {
     const rows = (await outcomes(lookup, slotTokens)).flatMap(({ rows }) => rows);
     expect(rows.map((row) => row.sampled.length)).toEqual(sampled);
+    for (const row of rows) {
+      expect(row.logprobs?.tokens.map(({ token }) => token)).toEqual(row.sampled);
+    }
     expect(rows.flatMap((row) => row.sampled)).toEqual(
       Array.from({ length: finish }, (_, i) => i % 4),
     );

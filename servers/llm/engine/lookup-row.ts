@@ -7,6 +7,7 @@
  * the mirror ends there, and what comes next is written over it.
  */
 
+import type { TokenLogprob } from "../../../proto/gen/contix/v1/calls.js";
 import type { Entry } from "./agenda.js";
 import { guess, Patience } from "./lookup.js";
 import type { Model } from "./model.js";
@@ -42,6 +43,7 @@ export class LookupRow {
     const run = [token, ...guesses];
     const rows = await this.#verify(slot.index, slot.length, run);
     const sampled: number[] = [];
+    const told: TokenLogprob[] = [];
     let text = "";
     for (const [i, logits] of rows.entries()) {
       burst.pending = undefined;
@@ -49,10 +51,12 @@ export class LookupRow {
       const progress = burst.sample(logits, slot.tokens);
       sampled.push(...progress.sampled);
       text += progress.text;
+      if (progress.logprobs) told.push(...progress.logprobs.tokens);
       const goesOn = progress.finish === "" && burst.pending === run[i + 1];
       if (goesOn) continue;
       patience.note(guesses.length, i);
-      return { ...progress, sampled, text };
+      const logprobs = told.length === 0 ? undefined : { tokens: told };
+      return { ...progress, sampled, text, logprobs };
     }
     throw new RangeError(`${rows.length} rows of logits for ${run.length} tokens`);
   }

@@ -8,6 +8,8 @@
 
 import { ContixError } from "../../../proto/errno.js";
 import type { Burst } from "../../../proto/gen/contix/driver/v1/llm.js";
+import type { LikelyToken, Logprobs, TokenLogprob } from "../../../proto/gen/contix/v1/calls.js";
+import { copyOf, logprobsOf } from "../sampling/logprobs.js";
 import { samplingParams } from "../sampling/params.js";
 import { Sampler } from "../sampling/sampler.js";
 import type { Detokenizer } from "../text/server.js";
@@ -30,6 +32,8 @@ export interface Progress {
   readonly finish: Finish;
   /** The stop string that matched. */
   readonly stop: string;
+  /** Of the token, when the burst asks for it. */
+  readonly logprobs?: Logprobs | undefined;
 }
 
 export class RunningBurst {
@@ -71,9 +75,14 @@ export class RunningBurst {
       );
     }
     if (this.#full(position)) return { sampled: [], text: "", finish: "length", stop: "" };
+    const most = this.#spec.logprobs;
+    // Penalties change the logits; what is told is the model's own.
+    const raw = most === undefined ? undefined : copyOf(logits);
     const token = this.#sampler.sample(logits, position, context);
     this.pending = token;
-    return this.#advance(token, position);
+    const progress = this.#advance(token, position);
+    if (raw === undefined || most === undefined) return progress;
+    return { ...progress, logprobs: { tokens: [this.#told(raw, token, most)] } };
   }
 
   /** Feeds a token of this burst that was sampled and reported before. */
@@ -85,6 +94,19 @@ export class RunningBurst {
         `burst ${this.id} had ended ("${finish}") with token ${token} at position ${position}, and is to go on`,
       );
     }
+  }
+
+  /** What `raw`, the model's own logits, make of `token`. */
+  #told(raw: Float32Array, token: number, most: number): TokenLogprob {
+    const { logprob, top } = logprobsOf(raw, token, most);
+    return {
+      ...this.#named(token, logprob),
+      top: top.map((likely) => this.#named(likely.token, likely.logprob)),
+    };
+  }
+
+  #named(token: number, logprob: number): LikelyToken {
+    return { token, logprob, ...this.#detokenizer.piece(token) };
   }
 
   #advance(token: number, position: number): Progress {

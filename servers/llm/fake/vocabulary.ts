@@ -11,4 +11,5 @@ export const SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] as const;
 
 export const TOKEN_BYTES = packTokenBytes(
   Array.from({ length: VOCAB }, (_, id) => Uint8Array.from(id < END_OF_TEXT ? [id] : [])),
+  new Map(SPECIAL.map((name, i) => [END_OF_TEXT + i, name])),
 );

@@ -2,7 +2,7 @@
  * Tokens to text, one by one. A character may be spread over several tokens, and a token
  * may hold pieces of two: text comes out when its characters are whole.
  */
-import type { TokenBytes } from "./token-bytes.js";
+import { type Piece, pieceOf, type TokenBytes } from "./token-bytes.js";
 
 /** Streaming detokenization of one generation. */
 export interface Detokenizer {
@@ -10,6 +10,8 @@ export interface Detokenizer {
   push(token: number): string;
   /** What is left at the end: U+FFFD for the beginning of a character that never came. */
   flush(): string;
+  /** What a token is by itself, whatever was pushed. */
+  piece(token: number): Piece;
 }
 
 /** For byte-level vocabularies, whose text is UTF-8. */
@@ -32,5 +34,9 @@ export class ByteDetokenizer implements Detokenizer {
 
   flush(): string {
     return this.#utf8.decode();
+  }
+
+  piece(token: number): Piece {
+    return pieceOf(this.#table, token);
   }
 }

@@ -68,6 +68,22 @@ describe("Tokenizer", () => {
     expect(encode("a<|im_end|>", true)).toEqual([97, 258]);
   });
 
+  it("knows each token by itself: its bytes, or a special one's name", () => {
+    const detokenizer = new ByteDetokenizer(text.tokenBytes);
+    const piece = (token: number): [string, string] => {
+      const { bytes, special } = detokenizer.piece(token);
+      return [bytes.toString("latin1"), special];
+    };
+    expect(detokenizer.push(0xc3)).toBe("");
+    expect([97, 259, 0xc3].map(piece)).toEqual([
+      ["a", ""],
+      [" t", ""],
+      ["\u00c3", ""],
+    ]);
+    expect([256, 257, 258].map(piece)).toEqual(SPECIAL.map((name) => ["", name]));
+    expect(piece(99_999)).toEqual(["", ""]);
+  });
+
   it("writes U+FFFD for a character that has no bytes in the vocabulary", () => {
     const partial = smallText({}, [0x04, 0xf1]);
     const tokens = partial.encode("a\u0004b\u{40000}c", { special: false, start: false });

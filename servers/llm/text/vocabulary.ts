@@ -132,6 +132,10 @@ function readTokenBytes(
     const bytes = byteLevel ? utf8.encode(content) : bytesOf(content);
     set(id, special ? new Uint8Array(0) : bytes);
   }
+  const names = added.filter(({ special }) => special);
   // Ids that are no token have no text either.
-  return packTokenBytes(Array.from(tokens, (bytes) => bytes ?? new Uint8Array(0)));
+  return packTokenBytes(
+    Array.from(tokens, (bytes) => bytes ?? new Uint8Array(0)),
+    new Map(names.map(({ id, content }) => [id, content])),
+  );
 }

@@ -125,5 +125,6 @@ export function letters(): Detokenizer {
       held = "";
       return text;
     },
+    piece: (token) => ({ bytes: Buffer.of(97 + (token % 16)), special: "" }),
   };
 }
