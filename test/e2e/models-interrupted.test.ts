@@ -45,11 +45,15 @@ async function contents(): Promise<string[]> {
   return all.filter((path) => path.includes("/")).sort();
 }
 
-/** What `gc` would take if no download were ever continued. */
-async function garbage(): Promise<string[]> {
-  const gc = ["model", "gc", "--dry-run", "--partial-days", "0", "--json"];
-  const { removed } = JSON.parse(await bench.ok(gc, library()));
+/** What `gc` takes. */
+async function collected(...options: string[]): Promise<string[]> {
+  const { removed } = JSON.parse(await bench.ok(["model", "gc", "--json", ...options], library()));
   return removed.map(({ path }: { path: string }) => relative(models, path));
+}
+
+/** What it would take if no download were ever continued. */
+function garbage(): Promise<string[]> {
+  return collected("--dry-run", "--partial-days", "0");
 }
 
 async function listed(): Promise<unknown[]> {
@@ -112,6 +116,24 @@ describe("an import gives way to Ctrl-C", () => {
     expect(await listed()).toEqual([]);
     expect(await contents()).toEqual([]);
     await works(args);
+  });
+});
+
+describe("what an import is working on", () => {
+  it("is left alone by gc, and is taken when the import was killed", {
+    timeout: 120_000,
+  }, async () => {
+    const args = ["model", "import", file, "--name", "mine", "--recipe", "int8"];
+    const { child, ended } = bench.start(args, library());
+    await until(isCalibrated);
+    child.kill("SIGSTOP");
+    const before = await contents();
+    expect(await collected()).toEqual([]);
+    expect(await contents()).toEqual(before);
+    child.kill("SIGKILL");
+    expect((await ended).code).toBe("SIGKILL");
+    expect(await collected()).not.toEqual([]);
+    expect(await contents()).toEqual([]);
   });
 });
 

@@ -75,6 +75,22 @@ const ROWS = [
     "takes the file",
   ],
   [
+    "interrupted: nobody knows whose a scratch directory is",
+    "servers/llm/models/staging.ts",
+    "  const path = join(parent, stagingName());\n",
+    '  const path = join(parent, "scratch" + stagingName());\n',
+    "test/e2e/models-interrupted.test.ts",
+    "is left alone by gc",
+  ],
+  [
+    "interrupted: locks of the dead stay",
+    "servers/llm/models/library-gc.ts",
+    "    ...(await oldLocks(paths.locks)),\n",
+    "",
+    "test/e2e/models-interrupted.test.ts",
+    "is left alone by gc",
+  ],
+  [
     "interrupted: a compilation goes on",
     "servers/llm/models/compile.ts",
     "      options.signal?.throwIfAborted();\n",
