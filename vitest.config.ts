@@ -19,6 +19,7 @@ const LONGEST = [
   "test/fuzz/doors-hostile.test.ts",
   "test/e2e/nats-events.test.ts",
   "test/e2e/cli-demo.test.ts",
+  "test/e2e/models-interrupted.test.ts",
   "test/conformance/doors.test.ts",
   "test/conformance/law2.test.ts",
   "servers/gateway/openai.e2e.test.ts",

@@ -1,5 +1,5 @@
 /** Manners on a terminal and in a pipe: Ctrl-C, a closed pipe, what may be redrawn. */
-import { EXIT_FAILED, EXIT_INTERRUPTED } from "./errors.js";
+import { CliError, EXIT_FAILED, EXIT_INTERRUPTED, exitCodeOf } from "./errors.js";
 
 let onClosedPipe = (): void => process.exit(0);
 
@@ -27,9 +27,14 @@ export function whenPipeCloses(handler: () => void): () => void {
  * Runs `work` with a signal that the first Ctrl-C (or TERM, or hang-up) aborts, so that it can
  * tidy up; a second one ends the process at once.
  *
- * @throws what `work` throws; an AbortError when it gave way to the signal.
+ * @param left what is said when it gave way: what became of the work; default: nothing.
+ * @throws what `work` throws; an AbortError, or with `left` a CliError, when it gave way to the
+ * signal.
  */
-export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function interruptible<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  left?: string,
+): Promise<T> {
   const controller = new AbortController();
   const onSignal = (): void => {
     if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
@@ -39,6 +44,9 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   for (const name of signals) process.on(name, onSignal);
   try {
     return await work(controller.signal);
+  } catch (error) {
+    if (left === undefined || exitCodeOf(error) !== EXIT_INTERRUPTED) throw error;
+    throw new CliError(`interrupted: ${left}`, EXIT_INTERRUPTED, { cause: error });
   } finally {
     for (const name of signals) process.off(name, onSignal);
   }

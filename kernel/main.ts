@@ -64,6 +64,8 @@ export interface World {
 }
 
 const AGENT_GRACE_US = 1_000_000;
+/** How long the last answers may take to be durable: a full disk would keep them for ever. */
+const ANSWERS_US = 1_000_000;
 
 export async function boot(config: Config, world: World): Promise<Daemon> {
   const { library, startBeside = async () => undefined } = world;
@@ -225,6 +227,7 @@ async function shutdown(
   await drained(trap, clock, config.drainMs * 1000);
   await left;
   trap.endAll(new ContixError("ESHUTDOWN", "the kernel is shutting down"));
+  await answered(kernel);
   await procs.endAll(AGENT_GRACE_US);
   await engines.close();
   removeSwapDirectory(config);
@@ -241,6 +244,17 @@ async function drained(trap: Trap, clock: Kernel["clock"], us: number): Promise<
   while (trap.busy > 0 && clock.now() < deadline) {
     await new Promise<void>((resolve) => clock.after(20_000, resolve));
   }
+}
+
+/** Resolves when the answers of calls that are over were sent, which is once they are durable. */
+async function answered({ journal, audit, clock }: Kernel): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const cancel = clock.after(ANSWERS_US, resolve);
+    void Promise.all([journal.sync(), audit.sync()]).then(() => {
+      cancel();
+      resolve();
+    });
+  });
 }
 
 function once<T>(fn: () => T): () => T {

@@ -16,6 +16,10 @@ interface Options extends Output {
   readonly kv?: KvFormat | "auto";
 }
 
+/** What Ctrl-C leaves. */
+const RESUMED = "the same command goes on where it stopped";
+const UNDONE = "the library is as it was";
+
 const PULL_HELP = `
 Models: ${catalogue()}
 
@@ -48,7 +52,7 @@ export function registerPull(model: Command): void {
         const onPlan = options.json ? undefined : announce;
         const pulled = await library.pull(wanted, { ...work, name: options.name, onPlan });
         await report(library, pulled, work, options);
-      }),
+      }, RESUMED),
     );
 }
 
@@ -75,7 +79,7 @@ export function registerImport(model: Command): void {
           name,
         });
         await report(library, imported, work, options);
-      }),
+      }, UNDONE),
     );
 }
 

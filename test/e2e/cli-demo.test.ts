@@ -2,8 +2,13 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DEFAULT_MODEL } from "../../kernel/config.js";
+import { CATALOG, findInCatalog } from "../../servers/llm/models/catalog.js";
+import { openLibrary } from "../../servers/llm/models/library.js";
+import { TestHub } from "../../servers/llm/models/testing/hub.js";
 import { connect } from "../../syscalls/index.js";
-import { Bench } from "./cli-runner.js";
+import { largeGguf } from "../support/large-gguf.js";
+import { Bench, type Running } from "./cli-runner.js";
 
 const DEMO = ["demo", "--driver", "fake"];
 
@@ -31,6 +36,23 @@ async function killNewest(home: string): Promise<string> {
 async function expectNothingLeft(): Promise<void> {
   expect(await homes()).toEqual([]);
   expect(await bench.processes()).toEqual([]);
+}
+
+/** Ctrl-C to a demo that has its home already, and no daemon yet. */
+async function interruptedBeforeTheDaemon({ child, ended }: Running): Promise<void> {
+  const [home = ""] = await homes();
+  expect(await readdir(join(bench.root, home))).toEqual([]);
+  child.kill("SIGINT");
+  const { code, stdout, stderr } = await ended;
+  expect([code, stdout], stderr).toEqual([130, ""]);
+  expect(stderr).not.toMatch(/contix:|^ +at /m);
+  await expectNothingLeft();
+}
+
+function usualModel() {
+  const entry = findInCatalog(CATALOG, DEFAULT_MODEL);
+  if (!entry?.hub) throw new Error("the usual model is on no hub");
+  return { hub: entry.hub, size: entry.size };
 }
 
 describe("contix demo", () => {
@@ -66,6 +88,31 @@ describe("contix demo", () => {
     running.child.kill("SIGINT");
     expect((await running.ended).code).toBe(130);
     await expectNothingLeft();
+  });
+
+  it("leaves nothing at Ctrl-C while its model is being pulled", async () => {
+    // The usual model, from a hub that stops in the middle of whatever it is asked for.
+    const { hub: place, size } = usualModel();
+    const files = { [place.path]: Buffer.alloc(size) };
+    await using hub = await TestHub.start({ repo: place.repo, commit: place.revision, files });
+    for (let i = 0; i < 8; i++) hub.script.push({ kind: "stall", after: 100_000 });
+    const env = { CONTIX_MODELS: join(bench.root, "models"), HF_ENDPOINT: hub.url };
+    const running = bench.start(["demo"], { env });
+    await running.says("downloading");
+    await interruptedBeforeTheDaemon(running);
+  });
+
+  it("leaves nothing at Ctrl-C while its model is being compiled", {
+    timeout: 180_000,
+  }, async () => {
+    const files = { "large.gguf": await largeGguf() };
+    await using hub = await TestHub.start({ repo: "a/b", commit: "0".repeat(40), files });
+    const models = join(bench.root, "models");
+    await openLibrary(models).pull("hf:a/b:large.gguf", { name: "mine", hub: { url: hub.url } });
+    const running = bench.start(["demo", "--model", "mine"], { env: { CONTIX_MODELS: models } });
+    await running.says("compiling");
+    await interruptedBeforeTheDaemon(running);
+    expect(await readdir(join(models, "compiled"))).toEqual([]);
   });
 
   it("leaves nothing when its reader has enough", async () => {

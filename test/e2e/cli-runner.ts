@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly input?: string | Buffer;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** Node's arguments for another program than the compiled `contix`. */
+  readonly program?: readonly string[];
 }
 
 /** A running `contix`. */
@@ -43,7 +45,7 @@ export class Bench implements AsyncDisposable {
   }
 
   start(args: readonly string[], options: RunOptions = {}): Running {
-    const child = spawn(process.execPath, [CONTIX, ...args], {
+    const child = spawn(process.execPath, [...(options.program ?? [CONTIX]), ...args], {
       env: { ...this.#environment(), ...options.env },
       cwd: options.cwd ?? this.root,
       stdio: ["pipe", "pipe", "pipe"],

@@ -1,17 +1,26 @@
 /** Processes that talk, end and are killed; the driver among them. */
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { SyscallError } from "../../syscalls/index.js";
-import { osPidOf, spawnAgent, start, until } from "../support/kernels.js";
+import { type Os, SyscallError } from "../../syscalls/index.js";
+import type { TestKernel } from "../../syscalls/testing.js";
+import { osPidOf, spawnAgent, start, startAgent, until } from "../support/kernels.js";
+
+const FOR_EVER = `for await (const text of os.llm.generate("for ever", { ignoreEos: true })) process.stdout.write(text);`;
+
+/** Starts an agent that generates for ever; its OS process. */
+type Starter = (kernel: TestKernel, os: Os) => Promise<number>;
+
+const STARTERS: Readonly<Record<string, Starter>> = {
+  "that the kernel started": async (_kernel, os) =>
+    osPidOf(os, (await spawnAgent(os, FOR_EVER)).pid),
+  "that was started elsewhere": async (kernel) => startAgent(kernel, FOR_EVER).pid ?? 0,
+};
 
 describe("what may be killed", () => {
   it("an agent in mid-stream: its slot is free, its process is over", async () => {
     const kernel = await start({ stepUs: 3000, flags: ["--detach-grace-ms", "50"] });
     await using os = await kernel.connect();
-    const child = await spawnAgent(
-      os,
-      `for await (const text of os.llm.generate("for ever", { ignoreEos: true })) process.stdout.write(text);`,
-    );
+    const child = await spawnAgent(os, FOR_EVER);
     await until(async () => (await os.sys.stats()).slot.some((s) => s.pid === child.pid));
     process.kill(await osPidOf(os, child.pid), "SIGKILL");
     expect(await child.wait()).toMatchObject({ exitCode: 137, cause: "signal KILL" });
@@ -19,6 +28,30 @@ describe("what may be killed", () => {
     expect(after.slotsUsed).toBe(0);
     expect(after.queued).toBe(0);
   });
+
+  it.each(Object.entries(STARTERS))(
+    "an agent %s: who waits has its slot within a step",
+    {
+      timeout: 120_000,
+    },
+    async (_how, startOne) => {
+      // Steps so long that a busy machine does not let some of them pass unnoticed; and a
+      // quantum that lasts longer than the test, so that only the death frees the slot.
+      const slow = ["--quantum", "60000", "--detach-grace-ms", "3600000"];
+      const kernel = await start({ slots: 1, stepUs: 300_000, flags: slow });
+      await using os = await kernel.connect();
+      const osPid = await startOne(kernel, os);
+      expect(osPid).toBeGreaterThan(1);
+      await until(async () => (await os.sys.stats()).slotsUsed === 1);
+      const waiting = Promise.resolve(os.llm.generate("next", { maxTokens: 1, ignoreEos: true }));
+      await until(async () => (await os.sys.stats()).queued === 1);
+      const before = (await os.sys.stats()).steps;
+      process.kill(osPid, "SIGKILL");
+      expect((await waiting).tokens).toHaveLength(1);
+      // The step under way, perhaps one or two that began before the death was heard of, the waiter's.
+      expect((await os.sys.stats()).steps - before).toBeLessThanOrEqual(4);
+    },
+  );
 
   it("the driver in mid-stream: the same bytes, the kernel stays", async () => {
     const kernel = await start({ stepUs: 4000 });

@@ -1,5 +1,6 @@
 import { BETWEEN_MUTANTS } from "./mutants-between.mjs";
 import { DOOR_MUTANTS } from "./mutants-doors.mjs";
+import { DRAIN_MUTANTS } from "./mutants-drain.mjs";
 import { ENGINE_MUTANTS } from "./mutants-engines.mjs";
 import { EVICTION_MUTANTS } from "./mutants-eviction.mjs";
 import { GUARD_MUTANTS } from "./mutants-guards.mjs";
@@ -281,4 +282,5 @@ export const MUTANTS = [
   ...TLS_MUTANTS,
   ...LIFE_MUTANTS,
   ...TEAM_MUTANTS,
+  ...DRAIN_MUTANTS,
 ];

@@ -1,4 +1,5 @@
 /** Real daemons with the fake driver for tests of the kernel from outside. */
+import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import type { Child, Os } from "../../syscalls/index.js";
@@ -24,11 +25,27 @@ export async function attach(kernel: TestKernel): Promise<RawClient> {
   return client;
 }
 
+/** Where programs find the SDK by its name. */
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
 /** Spawns an agent in a process of its own; in `body` it is attached as `os`. */
 export function spawnAgent(os: Os, body: string): Promise<Child> {
+  return os.proc.spawn(agentCommand(body), { cwd: ROOT });
+}
+
+/** The same program started by hand, not by the kernel. */
+export function startAgent(kernel: TestKernel, body: string): ChildProcess {
+  const [program = "", ...args] = agentCommand(body);
+  return spawn(program, args, {
+    cwd: ROOT,
+    env: { ...process.env, ...kernel.env },
+    stdio: "ignore",
+  });
+}
+
+function agentCommand(body: string): string[] {
   const source = `import { connect } from "contix"; const os = await connect();\n${body}`;
-  const cwd = fileURLToPath(new URL("../..", import.meta.url));
-  return os.proc.spawn([process.execPath, "--input-type=module", "-e", source], { cwd });
+  return [process.execPath, "--input-type=module", "-e", source];
 }
 
 /** The OS process of a spawned agent. A missing one is an error: to signal 0 would end the tests. */

@@ -4,13 +4,14 @@
  * the code and is used for nothing else: its beginning here, its end where the forms of
  * a model are compared (choose.ts).
  */
-import { link, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openTextServer } from "../text/server.js";
 import { COMPILED_FILES, type Form } from "./compiled.js";
 import type { DecoderShape } from "./decoder-shape.js";
 import { buildGraph, PROBE } from "./graph.js";
+import { scratchDirectory } from "./staging.js";
 import { WindowSession } from "./window-session.js";
 
 /** How far from zero values went, for each feature. */
@@ -51,7 +52,7 @@ export async function calibrate(
 ): Promise<Calibration> {
   const windows = (await textWindows(dir, shape)).slice(0, WINDOWS);
   const length = windows[0]?.length ?? 0;
-  const probed = await mkdtemp(`${dir}.probe-`);
+  const probed = await scratchDirectory(dirname(dir));
   try {
     // External data must lie beside the graph.
     await link(join(dir, COMPILED_FILES.weights), join(probed, COMPILED_FILES.weights));

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +21,13 @@ function space(changes: Partial<ChoiceSpace> = {}): ChoiceSpace {
 it("measures once, says why, and remembers", async () => {
   expect(await chosen(parent, INPUT.weightsDigest)).toBeUndefined();
   const notes: string[] = [];
-  const choice = await choose(space(), INPUT, { onNote: (line) => notes.push(line) });
+  const hidden = new Set<string>();
+  const choice = await choose(space(), INPUT, {
+    onNote: (line) => notes.push(line),
+    onProgress: () => {
+      for (const name of readdirSync(parent)) if (name.startsWith(".")) hidden.add(name);
+    },
+  });
   expect(notes).toHaveLength(1);
   expect(["q8", "int8"]).toContain(choice.recipe);
   expect(choice.reason).toMatch(/int8 decodes \d+\.\d\d times as fast as q8/);
@@ -28,8 +35,10 @@ it("measures once, says why, and remembers", async () => {
     /nats a token/.test(choice.reason) && !/too much/.test(choice.reason),
   );
   expect(await chosen(parent, INPUT.weightsDigest)).toEqual(choice);
-  // The fp32 graph, if it came to that, is gone.
-  expect((await readdir(parent)).filter((name) => name.startsWith(".choose"))).toEqual([]);
+  // What a kill at any moment would leave is known to `gc`, and here nothing is left.
+  expect([...hidden].filter((name) => !name.startsWith(`.staging-${process.pid}-`))).toEqual([]);
+  expect(hidden.size).toBeGreaterThan(0);
+  expect((await readdir(parent)).filter((name) => hidden.has(name))).toEqual([]);
 });
 
 it.each([

@@ -7,7 +7,7 @@
  * floats: bytes take a quarter of the memory, but reading a long prompt gets slower, so
  * that is for whoever asks.
  */
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
@@ -18,6 +18,7 @@ import { COMPILED_FILES, type Form, KvFormat, Recipe } from "./compiled.js";
 import { engineDigest } from "./digest.js";
 import { type Agreement, agreement } from "./score.js";
 import type { FreeBytes } from "./space.js";
+import { scratchDirectory } from "./staging.js";
 
 /** What was chosen, and why. */
 export const Choice = z.object({
@@ -152,7 +153,7 @@ async function int8Agreement(
   threads: number,
   options: CompileOptions,
 ): Promise<Agreement> {
-  const scratch = await mkdtemp(join(parent, ".choose-"));
+  const scratch = await scratchDirectory(parent);
   try {
     const fp32 = await compile(scratch, { ...input, form: FP32 }, options);
     const windows = (await textWindows(int8, input.shape)).slice(-WINDOWS);

@@ -12,6 +12,8 @@ import { isStaleStaging } from "./staging.js";
 import { TINY } from "./tiny.js";
 
 const DAY_MS = 24 * 3600 * 1000;
+/** How names of locks between processes end. */
+const LOCK = ".lock";
 
 export interface GcOptions {
   /** Only tells what would go. */
@@ -67,6 +69,7 @@ async function candidates(shelf: Shelf, options: GcOptions): Promise<Candidate[]
     ...(await partials(shelf, options)),
     ...(await leftovers([paths.compiled, paths.exports, paths.blobs, paths.partial])),
     ...(await oldNotes(paths.manifests)),
+    ...(await oldLocks(paths.locks)),
     ...(await choices(shelf)),
   ];
 }
@@ -162,6 +165,20 @@ async function leftovers(parents: readonly string[]): Promise<Candidate[]> {
 async function oldNotes(dir: string): Promise<Candidate[]> {
   const names = (await namesIn(dir)).filter((name) => name.endsWith(".new"));
   return Promise.all(names.map((name) => leftover(join(dir, name), "its process was killed")));
+}
+
+/** Locks that nobody has: who ends in order removes his. */
+async function oldLocks(dir: string): Promise<Candidate[]> {
+  const entries = await readdir(dir, { withFileTypes: true }).catch(() => []);
+  const names = entries.filter((entry) => entry.isFile() && entry.name.endsWith(LOCK));
+  const paths = names.map(({ name }) => join(dir, name)).filter((path) => !isHeld(path));
+  return Promise.all(
+    paths.map(async (path): Promise<Candidate> => {
+      const free = async () => true;
+      const remove = async () => (await ifUnlocked(dir, basename(path, LOCK), free)) === true;
+      return { ...(await leftover(path, "its process was killed")), remove };
+    }),
+  );
 }
 
 /** What was measured of models that are gone, or on other machines. */

@@ -58,6 +58,16 @@ export async function removeStale(parent: string): Promise<void> {
   }
 }
 
+/**
+ * A new hidden directory in `parent`, for work of which nothing stays. Remove it; when this
+ * process is killed before, the next one does.
+ */
+export async function scratchDirectory(parent: string): Promise<string> {
+  const path = join(parent, stagingName());
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  return path;
+}
+
 /** A hidden name that says which process owns it. */
 export function stagingName(): string {
   return `${PREFIX}${process.pid}-${randomBytes(4).toString("hex")}-${hostname()}`;
