@@ -28,7 +28,8 @@ export class HashModel implements Model {
   readonly pages: Pages;
   readonly #kv: WordKv;
 
-  constructor(slots: number, slotTokens: number, frames = 0) {
+  /** With `oneWay` the way in leaves no trace. */
+  constructor(slots: number, slotTokens: number, frames = 0, oneWay = false) {
     this.#kv = new WordKv(slots, slotTokens, frames);
     this.pages = this.#kv.pages;
     this.info = {
@@ -42,6 +43,7 @@ export class HashModel implements Model {
       license: "",
       driver: "fake",
       chunkTokens: 16,
+      oneWay,
     };
   }
 
@@ -63,8 +65,9 @@ export class HashModel implements Model {
   async close() {}
 
   #enter(index: number, start: number, tokens: readonly number[], way: Way): void {
+    const mark = way === "prefill" && !this.info.oneWay ? 1 : 0;
     tokens.forEach((token, i) => {
-      this.#kv.enter(index, start + i, token * 2 + (way === "prefill" ? 1 : 0));
+      this.#kv.enter(index, start + i, token * 2 + mark);
     });
   }
 
