@@ -110,15 +110,16 @@ export class InProcessDriver implements PlanRunner {
     return Promise.resolve();
   }
 
-  run(plan: Plan): Promise<RunResult> {
-    // As with a process: until the loss is heard of, no plan reaches the next driver.
-    if (this.#down) this.#down = false;
-    else if (plan.id !== this.#plan) {
+  async run(plan: Plan): Promise<RunResult> {
+    // As with a process: until the loss is heard of no plan reaches the next driver, and then all do.
+    if (!this.#down && plan.id !== this.#plan) {
       this.#plan = plan.id;
       // Over the wire and back, so that nothing is shared.
       this.#executor.submit(structuredClone(plan));
     }
-    return this.#results.next();
+    const result = await this.#results.next();
+    if (result.kind === "lost") this.#down = false;
+    return result;
   }
 
   wake(): void {
