@@ -3,7 +3,7 @@ import { type Config, type ConfigInput, loadConfig } from "../kernel/config.js";
 import { ensureModel } from "./commands/model.js";
 import { type Started, startDaemon } from "./daemon.js";
 import { runningDaemon } from "./home.js";
-import { FAKE } from "./served-models.js";
+import { compileChoice, FAKE } from "./served-models.js";
 
 /** A model's first start reads its weights from a cold disk. */
 const READY_MS = 120_000;
@@ -35,7 +35,8 @@ export async function bringUp(options: BringUpOptions): Promise<Started> {
   const config: Config = loadConfig({ ...settings, home }, env);
   if (config.driver === "onnxruntime") {
     const names = [config.model, ...config.preload].filter((name) => name !== FAKE);
-    for (const name of names) await ensureModel(name, { signal, quiet });
+    const form = compileChoice(config);
+    for (const name of names) await ensureModel(name, { signal, quiet, ...form });
   }
   // A command line is everybody's to read, so what may hold a password does not stand there.
   const { nats, ...open } = settings;

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { type Config, DEFAULT_MODEL } from "../kernel/config.js";
 import type { DriverSpec, ModelFacts, ModelLibrary } from "../kernel/engines/library.js";
 import { ContixError, isErrno } from "../proto/errno.js";
+import type { CompileChoice } from "../servers/llm/models/options.js";
 import { driverMemory } from "./driver-memory.js";
 
 /** The model of the fake driver: there is always one, and it needs no library. */
@@ -109,15 +110,20 @@ async function openLibrary() {
 }
 
 /** The compiled model's directory, which is made when it is not there. */
-export async function compileHere(name: string, { recipe, kv }: Wanted): Promise<string> {
-  return (await openLibrary()).compiled(name, {
-    recipe: recipe === "auto" ? undefined : recipe,
-    kv: kv === "auto" ? undefined : kv,
-  });
+export async function compileHere(name: string, wanted: Wanted): Promise<string> {
+  return (await openLibrary()).compiled(name, compileChoice(wanted));
 }
 
 /** What the configuration says of a model's form. */
 export type Wanted = Pick<Config, "recipe" | "kv">;
+
+/** The same for the library, which chooses what is left out. */
+export function compileChoice({ recipe, kv }: Wanted): CompileChoice {
+  return {
+    recipe: recipe === "auto" ? undefined : recipe,
+    kv: kv === "auto" ? undefined : kv,
+  };
+}
 
 /** The same in a process of its own, which ends with this one. */
 async function compileApart(name: string, { recipe, kv }: Wanted): Promise<string> {

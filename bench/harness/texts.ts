@@ -1,4 +1,4 @@
-/** The texts that are evaluated on. The one that is kept for calibration can not be had here. */
+/** The texts that are evaluated on. The one that recipes are calibrated and chosen on can not be had here. */
 import { readFile } from "node:fs/promises";
 import { inCheckout } from "./root.js";
 

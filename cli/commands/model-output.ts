@@ -1,5 +1,6 @@
 /** What the commands of `contix model` share: options, and how a model is shown. */
 import type { CatalogEntry } from "../../servers/llm/models/catalog.js";
+import type { Choice } from "../../servers/llm/models/choose.js";
 import { openLibrary } from "../../servers/llm/models/library.js";
 import type { WorkOptions } from "../../servers/llm/models/options.js";
 import { TINY } from "../../servers/llm/models/tiny.js";
@@ -24,6 +25,11 @@ export function workOf(view: ProgressView, signal: AbortSignal): WorkOptions {
 /** Keys and values, one a line. */
 export function fields(rows: readonly (readonly string[])[]): void {
   for (const [key = "", value = ""] of rows) print(`${out.dim(key.padEnd(9))} ${value}`);
+}
+
+/** Which recipe a model has on this machine, and why: "q8: a model this small …". */
+export function choiceText({ recipe, reason }: Choice): string {
+  return `${recipe}: ${reason}`;
 }
 
 export function short(digest: string): string {

@@ -7,7 +7,7 @@ import type { PullPlan } from "../../servers/llm/models/pull-plan.js";
 import { out } from "../colour.js";
 import { bytes } from "../format.js";
 import { interruptible, print, printJson, remark } from "../terminal.js";
-import { catalogue, examples, type Output, short, workOf } from "./model-output.js";
+import { catalogue, choiceText, examples, type Output, short, workOf } from "./model-output.js";
 import { ProgressView } from "./model-progress.js";
 
 interface Options extends Output {
@@ -122,11 +122,12 @@ async function report(
 ): Promise<void> {
   const { name } = manifest;
   const { digest, size, license, source } = version;
-  const dir = await library.compiled(`${name}@${digest}`, {
-    ...work,
-    ...choiceOf(options),
-  });
-  if (options.json) return printJson({ name, ...version, file: path, compiled: dir });
+  const wanted = choiceOf(options);
+  const dir = await library.compiled(`${name}@${digest}`, { ...work, ...wanted });
+  // Whoever names a recipe has chosen it.
+  const choice = wanted.recipe === undefined ? await library.choice(version) : undefined;
+  if (options.json) return printJson({ name, ...version, file: path, compiled: dir, choice });
   print(`${out.bold(name)} ${short(digest)}, ${bytes(size)}, license ${license}, from ${source}`);
   print(`compiled in ${dir}`);
+  if (choice) print(`chosen ${choiceText(choice)}`);
 }

@@ -7,7 +7,15 @@ import type { ModelVersion } from "../../servers/llm/models/manifest.js";
 import { out } from "../colour.js";
 import { bytes, table } from "../format.js";
 import { interruptible, print, printJson } from "../terminal.js";
-import { catalogue, examples, fields, type Output, short, workOf } from "./model-output.js";
+import {
+  catalogue,
+  choiceText,
+  examples,
+  fields,
+  type Output,
+  short,
+  workOf,
+} from "./model-output.js";
 import { ProgressView } from "./model-progress.js";
 
 export function registerList(model: Command): void {
@@ -82,7 +90,7 @@ export function registerShow(model: Command): void {
         ["added", version.addedAt],
         ["file", path],
         ...(compiled.length > 0 ? compiled.flatMap(formRows) : [["compiled", "not yet"]]),
-        ...(choice ? [["chosen", `${choice.recipe}: ${choice.reason}`]] : []),
+        ...(choice ? [["chosen", choiceText(choice)]] : []),
         ["in use", users.join(", ") || "no"],
       ]);
     });

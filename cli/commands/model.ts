@@ -12,7 +12,7 @@ import {
   registerRemove,
   registerVerify,
 } from "./model-keep.js";
-import { examples } from "./model-output.js";
+import { choiceText, examples } from "./model-output.js";
 import { ProgressView } from "./model-progress.js";
 import { registerImport, registerPull } from "./model-pull.js";
 import { registerList, registerPath, registerShow } from "./model-show.js";
@@ -38,10 +38,12 @@ export interface EnsureOptions {
 export async function ensureModel(name: string, options: EnsureOptions = {}): Promise<string> {
   const { library = openLibrary(), recipe, kv, signal } = options;
   using view = new ProgressView(name);
+  const onNote = options.onNote ?? (options.quiet ? undefined : (line) => view.note(line));
   const work: WorkOptions = {
     signal,
     onProgress: options.onProgress ?? (options.quiet ? undefined : (p) => view.update(p)),
-    onNote: options.onNote ?? (options.quiet ? undefined : (line) => view.note(line)),
+    onNote,
+    onChoice: (choice) => onNote?.(`chosen ${choiceText(choice)}`),
   };
   if (needsPull(name, await library.list())) await library.pull(name, work);
   return library.compiled(name, { ...work, recipe, kv });

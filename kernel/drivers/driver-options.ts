@@ -23,6 +23,7 @@ export function sameEngine(a: Ready, b: Ready): boolean {
     a.engineDigest === b.engineDigest &&
     a.slots === b.slots &&
     a.slotTokens === b.slotTokens &&
-    a.vocab === b.vocab
+    a.vocab === b.vocab &&
+    a.oneWay === b.oneWay
   );
 }

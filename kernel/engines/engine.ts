@@ -44,14 +44,14 @@ export function makeEngine(
   driver: LlmDriver,
   { config, clock, journal, chunkRate }: EngineParts,
 ): Engine {
-  const { slots, chunkTokens } = ready;
+  const { slots, chunkTokens, oneWay } = ready;
   const { interTokenMs } = config;
   const policy = policyInForce(journal.state, config);
   const interTokenUs = interTokenMs * 1000;
   const pool = poolOf(ready, config);
   // Whoever waits for a slot may get one after any step.
   const gatherUs = (): number => (sched.waiting > 0 ? 0 : chunkRate.gatherUs);
-  const placement = { slotCount: slots, chunkTokens, interTokenUs, gatherUs, pool };
+  const placement = { slotCount: slots, chunkTokens, oneWay, interTokenUs, gatherUs, pool };
   const placer = new Placer(journal.state, placement);
   const sched: Scheduler = new Scheduler({
     ...{ policy, slots },

@@ -18,8 +18,7 @@ export function pin(kernel: Kernel, call: Call): void {
     kernel.quotas.check(call.process, { pinnedPages: pagesOf(context.tokens.length) });
   }
   call.done({ $case: "ctxPin", value: {} }, [{ type: "ctx.pinned", cid: context.cid, pinned }]);
-  const { pool } = kernel.engines.of(context).placer;
-  if (pool.on) pool.holdContext(context);
+  kernel.engines.of(context).placer.walk(context.cid);
 }
 
 export function advise(kernel: Kernel, call: Call): void {

@@ -91,6 +91,19 @@ describe("segments", () => {
   });
 });
 
+describe("a history without runs", () => {
+  const plain = (length: number): History => ({ tokens: { length }, runs: [] });
+  it("keeps all but its last token, whatever its tokens were", () => {
+    expect([0, 1, 9, 10].map((resident) => keepable(plain(10), resident))).toEqual([0, 1, 9, 9]);
+    expect(enteredRight(plain(10), 7)).toBe(7);
+  });
+  it("enters in one piece, and by decode when that is one token", () => {
+    expect(segments(plain(10), 3)).toEqual([{ start: 3, end: 10, how: "prefill" }]);
+    expect(segments(plain(10), 9)).toEqual([{ start: 9, end: 10, how: "decode" }]);
+    expect(segments(plain(10), 10)).toEqual([]);
+  });
+});
+
 describe("chunkSize", () => {
   it("never leaves one token, never cuts one token", () => {
     fc.assert(

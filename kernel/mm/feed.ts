@@ -6,7 +6,8 @@
  * or more tokens enters by prefill, in chunks of at least two; a generated token,
  * and a given run of exactly one token, enters by decode. The way in is a property
  * of the history, never of the schedule: a run that was cut, lost or extended is
- * entered again as if nothing had happened.
+ * entered again as if nothing had happened. A history without runs (one-way.ts) may enter
+ * in any way, and enters in the fastest.
  */
 import type { Run } from "../journal/state.js";
 
@@ -43,6 +44,7 @@ export function keepable(history: History, resident: number): number {
   const length = history.tokens.length;
   if (length === 0) return 0;
   let keep = Math.min(resident, length - 1);
+  if (history.runs.length === 0) return keep;
   const run = runAt(history, keep);
   if (!run.given || run.end - run.start < 2) return keep;
   // A remainder of one could not enter by prefill.
@@ -58,7 +60,7 @@ export function keepable(history: History, resident: number): number {
  * that was the wrong way. It can only be the last one in the slot.
  */
 export function enteredRight(history: History, resident: number): number {
-  if (resident === 0) return 0;
+  if (resident === 0 || history.runs.length === 0) return resident;
   const run = runAt(history, resident - 1);
   const outgrown = run.given && run.start === resident - 1 && run.end - run.start > 1;
   return outgrown ? resident - 1 : resident;
@@ -68,6 +70,9 @@ export function enteredRight(history: History, resident: number): number {
 export function segments(history: History, from: number): Segment[] {
   const out: Segment[] = [];
   const length = history.tokens.length;
+  if (history.runs.length === 0 && from < length) {
+    return [{ start: from, end: length, how: length - from > 1 ? "prefill" : "decode" }];
+  }
   for (let at = from; at < length; ) {
     const run = runAt(history, at);
     const how = run.given && run.end - run.start >= 2 ? "prefill" : "decode";

@@ -51,6 +51,10 @@ describe("ways", () => {
     expect(waysOf({ tokens: [1], runs: [{ start: 0, given: true }] }, 0, 1)).toBe(1);
     expect(waysOf({ tokens: [1, 2], runs: [{ start: 0, given: true }] }, 0, 1)).toBe(0);
   });
+  it("are none where there are no runs", () => {
+    expect(waysOf({ tokens: [1], runs: [] }, 0, 1)).toBe(0);
+    expect(waysOf({ tokens: [1, 2, 3], runs: [] }, 1, 3)).toBe(0);
+  });
   it("agree with what each token says of itself", () => {
     const lengths = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 12 });
     fc.assert(

@@ -40,10 +40,12 @@ export function nameBytes(name: string): Buffer {
 
 /**
  * How tokens [start, end) of a history enter, as a bit each (law 2): set is decode, for
- * what was generated and for a given run of exactly one token; the others by prefill.
+ * what was generated and for a given run of exactly one token; the others by prefill. Of a
+ * history without runs (one-way.ts) no bit is set.
  */
 export function waysOf({ tokens, runs }: PagedHistory, start: number, end: number): number {
   let ways = 0;
+  if (runs.length === 0) return ways;
   for (let i = runIndex(runs, start), at = start; at < end; i++) {
     const from = runs[i]?.start ?? 0;
     const to = runs[i + 1]?.start ?? tokens.length;

@@ -7,9 +7,10 @@
  * the same plan has loaded or copied something into is not looked at again.
  */
 import type { PageSave } from "../../proto/gen/contix/driver/v1/llm.js";
-import type { Context, ReadonlyState } from "../journal/journal.js";
+import type { Context } from "../journal/journal.js";
 import { enteredRight } from "./feed.js";
 import { waysOf } from "./names.js";
+import type { Contexts } from "./one-way.js";
 import { PAGE_TOKENS, type Page } from "./page.js";
 import type { PagePool } from "./pool.js";
 import type { Slot, SlotTable } from "./slots.js";
@@ -22,7 +23,7 @@ export class PageOut {
   readonly #forks: { from: bigint; to: bigint }[] = [];
 
   constructor(
-    private readonly state: ReadonlyState,
+    private readonly state: Contexts,
     private readonly table: SlotTable,
     private readonly pool: PagePool,
   ) {}

@@ -9,11 +9,11 @@
  * plan until something must change, so nothing is sent between two ordinary steps.
  */
 import type { PageDone, Plan } from "../../proto/gen/contix/driver/v1/llm.js";
-import type { ReadonlyState } from "../journal/journal.js";
 import type { Burst } from "../sched/burst.js";
 import { ChunkPace } from "./chunk-pace.js";
 import type { Wait } from "./eviction/policy.js";
 import { Expected } from "./expected.js";
+import { type Contexts, withoutRuns } from "./one-way.js";
 import { PageCosts } from "./page-costs.js";
 import { PageOut } from "./page-out.js";
 import { Paging } from "./paging.js";
@@ -38,6 +38,8 @@ export interface Placement {
   readonly interTokenUs?: number;
   /** How long the driver may gather steps before it tells of them, microseconds; default: never. */
   readonly gatherUs?: () => number;
+  /** Of the driver: Ready.oneWay (one-way.ts). Default: no. */
+  readonly oneWay?: boolean;
   /** What is kept outside the slots; without it nothing is. */
   readonly pool?: PagePool;
 }
@@ -47,7 +49,8 @@ export class Placer {
   readonly pool: PagePool;
   /** Learns from the steps how long a chunk may be. */
   readonly pace: ChunkPace;
-  readonly #state: ReadonlyState;
+  readonly #state: Contexts;
+  readonly #oneWay: boolean;
   readonly #costs: PageCosts;
   readonly #out: PageOut;
   readonly #expected = new Expected();
@@ -61,10 +64,12 @@ export class Placer {
   #stepsDone = 0;
   #stale = true;
 
-  constructor(state: ReadonlyState, placement: Placement) {
-    const { slotCount, chunkTokens, interTokenUs = INTER_TOKEN_US } = placement;
+  constructor(contexts: Contexts, placement: Placement) {
+    const { slotCount, chunkTokens, interTokenUs = INTER_TOKEN_US, oneWay = false } = placement;
+    const state = oneWay ? withoutRuns(contexts) : contexts;
     this.#gatherUs = placement.gatherUs ?? (() => 0);
     this.#state = state;
+    this.#oneWay = oneWay;
     this.pace = new ChunkPace(chunkTokens, interTokenUs);
     this.table = new SlotTable(slotCount);
     this.pool = placement.pool ?? PagePool.none();
@@ -162,6 +167,11 @@ export class Placer {
     if (this.#seating.release(burst)) this.#stale = true;
   }
 
+  /** Brings a context's page table up to its history and its pin, as they are now. */
+  walk(cid: bigint): void {
+    this.#out.pagesOf(cid);
+  }
+
   /** The context `to` begins as a copy of `from`, which may be in a slot. */
   forked(from: bigint, to: bigint): void {
     if (!this.pool.on) return;
@@ -201,10 +211,13 @@ export class Placer {
   }
 
   /** What it costs to take a running burst's slot and to give it one again, in tokens generated. */
-  switchCost({ spec, generatedSoFar: generated }: Burst): number {
+  switchCost({ spec: { cid, genStart }, generatedSoFar: generated }: Burst): number {
     const { pool } = this;
-    const kept = pool.residency(spec.cid);
-    return switchCost({ given: spec.genStart, generated }, kept, pool.frames.free, this.#costs);
+    const kept = pool.residency(cid);
+    const length = this.#oneWay
+      ? { given: genStart + generated, generated: 0 }
+      : { given: genStart, generated };
+    return switchCost(length, kept, pool.frames.free, this.#costs);
   }
 
   /** The driver has this room for pages: if it is another than before, none is kept any more. */

@@ -7,11 +7,12 @@
  * read into. It is then held: chosen and not bound, until what it waits for has happened.
  */
 import type { Bind, Copy, PageRead, PageSave } from "../../proto/gen/contix/driver/v1/llm.js";
-import type { Context, ReadonlyState } from "../journal/journal.js";
+import type { Context } from "../journal/journal.js";
 import type { Burst } from "../sched/burst.js";
 import { type Entrance, entrance, type Source } from "./entrance.js";
 import type { Expected } from "./expected.js";
 import { keepable } from "./feed.js";
+import type { Contexts } from "./one-way.js";
 import { PAGE_TOKENS, type Page } from "./page.js";
 import type { PageOut } from "./page-out.js";
 import type { Paging } from "./paging.js";
@@ -36,7 +37,7 @@ export interface Binding {
 }
 
 export interface SeatingParts {
-  readonly state: ReadonlyState;
+  readonly state: Contexts;
   readonly table: SlotTable;
   readonly pool: PagePool;
   readonly out: PageOut;

@@ -12,7 +12,7 @@ import { PAGE_TOKENS } from "./page.js";
 import type { PageCosts } from "./page-costs.js";
 import type { Residency } from "./residency.js";
 
-/** A context that runs: its given tokens and those that it has generated. */
+/** A context that runs: tokens that enter by prefill, as given ones do, and those that enter by decode. */
 export interface Length {
   readonly given: number;
   readonly generated: number;

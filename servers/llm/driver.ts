@@ -204,6 +204,7 @@ function ready({ info, pages }: Model, swap: Swap | undefined): Ready {
     pageBytes: pages.bytes,
     frames: pages.frames,
     blocks: swap?.blocks ?? 0,
+    oneWay: info.oneWay ?? false,
   };
 }
 

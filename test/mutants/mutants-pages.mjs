@@ -5,6 +5,27 @@ const ENGINE = "servers/llm/engine";
 /** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string])[]} */
 const ROWS = [
   [
+    "one way: given and generated tokens are told apart",
+    "kernel/mm/place.ts",
+    "oneWay ? withoutRuns(contexts) : contexts",
+    "contexts",
+    "test/sim/sharing.test.ts",
+  ],
+  [
+    "one way: a burst does not hear its own tokens",
+    "servers/llm/engine/executor.ts",
+    "if (start + i >= burst.genStart) burst.replay(token, start + i);",
+    "",
+    "servers/llm/engine/executor.test.ts",
+  ],
+  [
+    "one way: a token is heard twice",
+    "servers/llm/engine/agenda.ts",
+    "!(this.#oneWay && burst.pending === undefined)",
+    "!this.#oneWay",
+    "servers/llm/engine/executor.test.ts",
+  ],
+  [
     "pages: a name is proof enough",
     `${MM}/tables.ts`,
     "if (known?.is(parent, tokens, ways)) return known;",

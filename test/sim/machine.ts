@@ -54,7 +54,7 @@ export class Machine implements AsyncDisposable {
   readonly #pool: PagePool | undefined;
   #cids = 0n;
 
-  constructor(slots: number, policy: Policy, paged?: Paged) {
+  constructor(slots: number, policy: Policy, paged?: Paged, oneWay = false) {
     this.#pool = paged?.pool;
     let fail = (_error: unknown): void => {};
     this.failed = new Promise((_, reject) => {
@@ -62,12 +62,12 @@ export class Machine implements AsyncDisposable {
     });
     this.failed.catch(() => {});
     const frames = paged?.pool.frames.count ?? 0;
-    const model = (): HashModel => new HashModel(slots, WINDOW, frames);
+    const model = (): HashModel => new HashModel(slots, WINDOW, frames, oneWay);
     this.driver = new InProcessDriver(model, fail, paged?.swap);
     const switchCost = (burst: Burst): number => this.placer.switchCost(burst);
     this.sched = new Scheduler({ policy, slots, switchCost });
     this.placer = new Placer(this.journal.state, {
-      ...{ slotCount: slots, chunkTokens: 16 },
+      ...{ slotCount: slots, chunkTokens: 16, oneWay },
       // The driver's clock stands still: what it may gather it tells only when it must.
       gatherUs: () => (this.sched.waiting > 0 ? 0 : 1),
       ...(paged && { pool: paged.pool }),

@@ -17,13 +17,13 @@ const prompt = (own: number): Turn => ({
 });
 const PAGES = Math.floor(PREFIX.length / 16);
 
-function machine(slots: number, frames: number, blocks: number, quantum = 100) {
+function machine(slots: number, frames: number, blocks: number, quantum = 100, oneWay = false) {
   const swap = new MemorySwap(blocks);
   const pool = new PagePool({
     ...{ engineDigest: "hash", pageBytes: 64, frames, blocks, costs: new PageCosts(64) },
     eviction: (ports) => evictionPolicy("lru", ports),
   });
-  return Object.assign(new Machine(slots, roundRobin(quantum), { pool, swap }), {
+  return Object.assign(new Machine(slots, roundRobin(quantum), { pool, swap }, oneWay), {
     pool,
     swap,
   });
@@ -100,4 +100,48 @@ describe("a fork", () => {
     // The three that are given, and the last that was generated, which was not in the slot yet.
     expect(after.tokensPrefilled + after.tokensDecoded - entered).toBeLessThanOrEqual(3 * 4);
   });
+});
+
+describe("an answer", () => {
+  // A seed with which no end of a turn is sampled.
+  const answer: Turn = { ...prompt(1), maxTokens: 36, seed: 3n };
+  const given = answer.given.length;
+
+  it.each([
+    [true, "all of it where all ways in are one"],
+    [false, "no more than what was given where they are not"],
+  ])("that is given to another context finds pages: %s: %s", async (oneWay) => {
+    await using m = machine(4, 100, 0, 100, oneWay);
+    const first = m.openContext();
+    await m.turn(first, answer, 0, () => {});
+    const said = m.tokens(first);
+    expect(said.length).toBe(given + answer.maxTokens);
+    let other: Burst | undefined;
+    const pasted: Turn = { ...answer, given: [...said, 5, 5], maxTokens: 1 };
+    await m.turn(m.openContext(), pasted, 0, (burst) => {
+      other = burst;
+    });
+    m.invariants();
+    // The last token was never in a slot.
+    const length = oneWay ? said.length - 1 : given;
+    expect(other?.cached).toBe(Math.floor(length / 16) * 16);
+  });
+
+  it.each([true, false])(
+    "that is lost enters again by prefill where it may: %s",
+    async (oneWay) => {
+      await using m = machine(1, 100, 0, 100, oneWay);
+      const cid = m.openContext();
+      await m.turn(cid, answer, 0, () => {});
+      m.driver.crash();
+      await m.settled();
+      const { tokensPrefilled, tokensDecoded } = m.loop.counters;
+      await m.turn(cid, { ...answer, given: [1, 2, 3], maxTokens: 1 }, 0, () => {});
+      m.invariants();
+      const all = m.tokens(cid).length - 1;
+      const decoded = oneWay ? 0 : answer.maxTokens;
+      expect(m.loop.counters.tokensPrefilled - tokensPrefilled).toBe(all - decoded);
+      expect(m.loop.counters.tokensDecoded - tokensDecoded).toBe(decoded);
+    },
+  );
 });

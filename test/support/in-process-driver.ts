@@ -28,7 +28,8 @@ export class HashModel implements Model {
   readonly pages: Pages;
   readonly #kv: WordKv;
 
-  constructor(slots: number, slotTokens: number, frames = 0) {
+  /** With `oneWay` the way in leaves no trace. */
+  constructor(slots: number, slotTokens: number, frames = 0, oneWay = false) {
     this.#kv = new WordKv(slots, slotTokens, frames);
     this.pages = this.#kv.pages;
     this.info = {
@@ -42,6 +43,7 @@ export class HashModel implements Model {
       license: "",
       driver: "fake",
       chunkTokens: 16,
+      oneWay,
     };
   }
 
@@ -63,8 +65,9 @@ export class HashModel implements Model {
   async close() {}
 
   #enter(index: number, start: number, tokens: readonly number[], way: Way): void {
+    const mark = way === "prefill" && !this.info.oneWay ? 1 : 0;
     tokens.forEach((token, i) => {
-      this.#kv.enter(index, start + i, token * 2 + (way === "prefill" ? 1 : 0));
+      this.#kv.enter(index, start + i, token * 2 + mark);
     });
   }
 
@@ -92,6 +95,7 @@ export class InProcessDriver implements PlanRunner {
   #executor: Executor;
   #generation = 0;
   #plan = 0n;
+  #down = false;
   readonly #onFault: (error: Error) => void;
 
   /** `onFault` hears of the executor's own failure: a plan it refused. */
@@ -106,24 +110,27 @@ export class InProcessDriver implements PlanRunner {
     return Promise.resolve();
   }
 
-  run(plan: Plan): Promise<RunResult> {
-    if (plan.id !== this.#plan) {
+  async run(plan: Plan): Promise<RunResult> {
+    // As with a process: until the loss is heard of no plan reaches the next driver, and then all do.
+    if (!this.#down && plan.id !== this.#plan) {
       this.#plan = plan.id;
       // Over the wire and back, so that nothing is shared.
       this.#executor.submit(structuredClone(plan));
     }
-    return this.#results.next();
+    const result = await this.#results.next();
+    if (result.kind === "lost") this.#down = false;
+    return result;
   }
 
   wake(): void {
     this.#results.wake();
   }
 
-  /** The loop waits in `run`, so it hears of the loss before it makes another plan. */
   crash(): void {
     this.#executor.stop();
     this.#plan = 0n;
     this.#executor = this.#start();
+    this.#down = true;
     this.#results.lost();
   }
 

@@ -36,7 +36,7 @@ export function scriptedCommand(body: string): string[] {
     import { FromDriver, ToDriver } from "${root}dist/proto/gen/contix/driver/v1/llm.js";
     const ready = (over = {}) => ({ msg: { $case: "ready", value: { engineDigest: "d", model: "m",
       slots: 1, slotTokens: 64, vocab: 9, chat: false, license: "", driver: "fake", chunkTokens: 8,
-      pageBytes: 0, frames: 0, blocks: 0, ...over } } });
+      pageBytes: 0, frames: 0, blocks: 0, oneWay: false, ...over } } });
     const socket = new Socket({ fd: 3 });
     const channel = frames(socket, ToDriver, FromDriver, ({ msg }) => {
       if (msg.$case === "shutdown") process.exit(0);

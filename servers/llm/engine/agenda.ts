@@ -33,14 +33,19 @@ export interface Remainder {
 export class Agenda {
   readonly plan: Plan;
   readonly #slots: readonly Slot[];
+  readonly #oneWay: boolean;
   /** By slot: the plan's rows, and those that its sampled chunks have become. */
   readonly #rows = new Map<number, Row>();
   #step = 0;
 
-  /** @param plan checked by checkPlan; its copies and binds are done */
-  constructor(plan: Plan, slots: readonly Slot[]) {
+  /**
+   * @param plan checked by checkPlan; its copies and binds are done
+   * @param oneWay of the model: chunks may hold what was generated
+   */
+  constructor(plan: Plan, slots: readonly Slot[], oneWay = false) {
     this.plan = plan;
     this.#slots = slots;
+    this.#oneWay = oneWay;
     for (const row of plan.rows) this.#rows.set(row.slot, row);
     for (const chunk of plan.chunks) {
       const burst = this.#slot(chunk.slot).serving(chunk.burst);
@@ -146,7 +151,7 @@ export class Agenda {
         `of a chunk that ends at position ${end} of slot ${slot.index} one token is left; one cannot enter by prefill`,
       );
     }
-    if (end > burst.genStart) {
+    if (end > burst.genStart && !(this.#oneWay && burst.pending === undefined)) {
       throw new ContixError(
         "EPROTO",
         `a chunk of given tokens ends at position ${end} of slot ${slot.index}, beyond gen_start ${burst.genStart} of burst ${burst.id}`,

@@ -11,8 +11,8 @@ const SHAPE = { slots: 4, slotTokens: 32, vocab: 64, eosIds: [60, 61] };
 class ScriptModel extends HashModel implements Model {
   readonly #script: readonly number[];
 
-  constructor(script: readonly number[]) {
-    super(SHAPE);
+  constructor(script: readonly number[], oneWay = false) {
+    super({ ...SHAPE, oneWay });
     this.#script = script;
   }
 
@@ -172,6 +172,26 @@ test("forced tokens of the burst feed its text in silence", async () => {
   expect(sampled(outcomes)).toEqual([20]);
   expect(text(outcomes)).toBe("");
   expect(ends(outcomes)).toEqual([["stop", "de"]]);
+});
+
+test("so do those in a chunk, where all ways in are one", async () => {
+  const script = [0, 0, 0, 0, 17, 19, 20, 22];
+  const binds = [bind(0, 0, { stop: ["de"] })];
+  const again = chunk(0, { tokens: [...PROMPT, 17, 19] });
+  const outcomes = await run(
+    new ScriptModel(script, true),
+    plan({ steps: 9, binds, chunks: [again] }),
+  );
+  expect(sampled(outcomes)).toEqual([20]);
+  expect(text(outcomes)).toBe("");
+  expect(ends(outcomes)).toEqual([["stop", "de"]]);
+});
+
+test("a chunk enters no token that its burst has just sampled", async () => {
+  const model = new ScriptModel([0, 0, 0, 0, 17, 19], true);
+  const begun = plan({ binds: [bind(0, 0, {})], chunks: [chunk(0)] });
+  const over = plan({ chunks: [chunk(0, { start: 4, tokens: [17, 19] })] });
+  await expect(run(model, begun, over)).rejects.toThrow(/beyond gen_start 4/);
 });
 
 test("a bind rebuilds the burst's state from the tokens that it keeps", async () => {

@@ -154,7 +154,8 @@ export class Executor {
       this.#pages.read(plan.reads);
     }
     const newest = plans.at(-1);
-    return newest === undefined ? undefined : new Agenda(newest, this.#slots);
+    const { oneWay } = this.#ports.model.info;
+    return newest === undefined ? undefined : new Agenda(newest, this.#slots, oneWay);
   }
 
   /**
@@ -255,6 +256,9 @@ export class Executor {
 
   async #prefill({ slot, burst, start, tokens, sample }: Remainder): Promise<RowOutcome> {
     const logits = await this.#ports.model.prefill(slot.index, start, tokens, sample);
+    tokens.forEach((token, i) => {
+      if (start + i >= burst.genStart) burst.replay(token, start + i);
+    });
     slot.tokens.push(...tokens);
     return this.#outcome(slot, burst, logits);
   }

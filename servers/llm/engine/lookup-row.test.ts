@@ -88,7 +88,7 @@ test.each([
   },
 );
 
-test("only a model with KV in int8 checks guesses", async () => {
+test("only a model with KV in int8 has one way in, and checks guesses", async () => {
   const home = await mkdtemp(join(tmpdir(), "contix-verify-"));
   try {
     for (const [kv, can] of [
@@ -98,6 +98,7 @@ test("only a model with KV in int8 checks guesses", async () => {
       const dir = await tinyModel(home, { recipe: "q8", kv });
       const model = await OnnxModel.open(dir, { slots: 2, slotTokens: 64, threads: 1, lookup: 4 });
       expect(model.verify !== undefined).toBe(can);
+      expect(model.info.oneWay ?? false).toBe(can);
       await model.close();
     }
   } finally {

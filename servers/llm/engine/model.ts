@@ -21,6 +21,8 @@ export interface ModelInfo {
   readonly driver: "onnxruntime" | "fake";
   /** The prefill chunk it likes best, tokens. */
   readonly chunkTokens: number;
+  /** Tokens leave the same bits by prefill and by decode. Default: they do not. */
+  readonly oneWay?: boolean;
 }
 
 /** One token that enters a slot by decode. */

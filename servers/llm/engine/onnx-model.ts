@@ -36,13 +36,16 @@ export interface OnnxModelOptions {
 /** Its cost is added to the inter-token time of the rows beside it: ENGINE.md, "Speed". */
 const CHUNK_TOKENS = 64;
 
+/** Two pages and a bit, tokens: what is entered to see whether all ways in are one. */
+const PROBE = 35;
+
 /** Each guess needs a row of logits. */
 const MOST_GUESSES = 64;
 
 export class OnnxModel implements Model {
-  readonly info: ModelInfo;
   readonly pages: Pages;
-  readonly verify: Model["verify"];
+  #info: ModelInfo;
+  #verifies = false;
   readonly #session: Session;
   readonly #kv: KvSlots;
   readonly #ids: ShapedBuffer<BigInt64Array>;
@@ -56,10 +59,9 @@ export class OnnxModel implements Model {
   /** Of each slot: positions from here on hold nothing. */
   readonly #filled: number[];
 
-  /** @param lookup tokens guessed at most, of which `verify` is to give the logits; 0: without it */
+  /** @param lookup tokens guessed at most, of which `verify` is to give the logits */
   private constructor(session: Session, kv: KvSlots, info: ModelInfo, lookup: number) {
-    this.info = info;
-    this.verify = lookup === 0 ? undefined : (...run) => this.#verify(...run);
+    this.#info = info;
     const rows = Math.max(info.slots, lookup + 1);
     this.pages = new KvFrames(kv, (slot, end) => {
       this.#filled[slot] = end;
@@ -92,7 +94,21 @@ export class OnnxModel implements Model {
     const kv = new KvSlots({ ...page, slots, slotTokens, frames });
     // Only over int8 do several queries and one sum their scores in the same order.
     const lookup = model.kv === "int8" ? checkedLookup(options.lookup ?? 0) : 0;
-    return new OnnxModel(session, kv, info(model, options.slots, slotTokens), lookup);
+    const opened = new OnnxModel(session, kv, info(model, options.slots, slotTokens), lookup);
+    if (model.kv === "int8" && (await opened.#entersOneWay())) {
+      opened.#info = { ...opened.#info, oneWay: true };
+      opened.#verifies = lookup > 0;
+    }
+    return opened;
+  }
+
+  get info(): ModelInfo {
+    return this.#info;
+  }
+
+  /** Only where all ways in are one: checking guesses is a kind of prefill. */
+  get verify(): Model["verify"] {
+    return this.#verifies ? (...run) => this.#verify(...run) : undefined;
   }
 
   async prefill(
@@ -104,6 +120,28 @@ export class OnnxModel implements Model {
     this.#wanted.data[0] = BigInt(tokens.length - 1);
     await this.#enter(slot, start, tokens, wantLogits ? 1 : 0);
     return wantLogits ? this.#row(0) : undefined;
+  }
+
+  /**
+   * Whether tokens leave the same bits by prefill and by decode: tried, since law 2 hangs on
+   * it and kernels of other CPUs may do otherwise. The last token reads all before it.
+   */
+  async #entersOneWay(): Promise<boolean> {
+    const { vocab, slotTokens } = this.#info;
+    const tokens = Array.from({ length: Math.min(PROBE, slotTokens) }, (_, i) => (i * 97) % vocab);
+    const last = tokens.pop() ?? 0;
+    if (tokens.length < 2) return false;
+    const decoded = async (position: number, token: number) => {
+      const row = { slot: 0, position, token, wantLogits: true };
+      return Float32Array.from((await this.decode([row]))[0] ?? []);
+    };
+    const chunk = Float32Array.from((await this.prefill(0, 0, tokens, true)) ?? []);
+    const together = [chunk, await decoded(tokens.length, last)];
+    let before = chunk;
+    for (const [position, token] of tokens.entries()) before = await decoded(position, token);
+    const singly = [before, await decoded(tokens.length, last)];
+    this.#filled[0] = 0;
+    return together.every((logits, i) => sameBits(logits, singly[i]));
   }
 
   async #verify(slot: number, start: number, tokens: readonly number[]): Promise<Float32Array[]> {
@@ -212,6 +250,10 @@ export class OnnxModel implements Model {
     const { vocab } = this.info;
     return this.#logits.data.subarray(index * vocab, (index + 1) * vocab);
   }
+}
+
+function sameBits(a: Float32Array, b: Float32Array | undefined): boolean {
+  return b !== undefined && Buffer.from(a.buffer).equals(Buffer.from(b.buffer));
 }
 
 function checkedLookup(lookup: number): number {

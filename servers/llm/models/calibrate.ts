@@ -1,8 +1,8 @@
 /**
  * Calibration: the model reads a text, and how far its values go from zero is noted.
  * The text, the first chapters of Jane Austen's "Pride and Prejudice" (1813), comes with
- * the code and is used for nothing else: its beginning here, its end where the forms of
- * a model are compared (choose.ts).
+ * the code. Its beginning is read here; its end, which no calibration reads, where the
+ * forms of a model are compared (choose.ts). Benchmarks have other texts.
  */
 import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -28,8 +28,16 @@ export const BASE: Form = { recipe: "q8", kv: "fp32" };
 const WINDOWS = 4;
 const WINDOW = 512;
 
-/** The calibration text in windows of as many tokens as the model in `dir` can take, up to 512. */
-export async function textWindows(dir: string, shape: DecoderShape): Promise<number[][]> {
+/** The calibration text in windows of as many tokens as the model can take, up to 512. */
+export interface TextWindows {
+  /** Those that are calibrated on, from the beginning. */
+  readonly read: readonly number[][];
+  /** The others. How many there are is the tokenizer's doing; there may be none. */
+  readonly unread: readonly number[][];
+}
+
+/** The calibration text as the compiled model in `dir` reads it. */
+export async function textWindows(dir: string, shape: DecoderShape): Promise<TextWindows> {
   const path = fileURLToPath(new URL("calibration.txt", import.meta.url));
   const text = await readFile(path, "utf8");
   const server = await openTextServer(dir);
@@ -37,7 +45,8 @@ export async function textWindows(dir: string, shape: DecoderShape): Promise<num
     const tokens = await server.encode(text, { special: false, start: true });
     const length = Math.min(WINDOW, shape.window);
     const count = Math.floor(tokens.length / length);
-    return Array.from({ length: count }, (_, i) => tokens.slice(i * length, (i + 1) * length));
+    const all = Array.from({ length: count }, (_, i) => tokens.slice(i * length, (i + 1) * length));
+    return { read: all.slice(0, WINDOWS), unread: all.slice(WINDOWS) };
   } finally {
     await server.close();
   }
@@ -50,7 +59,7 @@ export async function calibrate(
   threads: number,
   signal?: AbortSignal,
 ): Promise<Calibration> {
-  const windows = (await textWindows(dir, shape)).slice(0, WINDOWS);
+  const { read: windows } = await textWindows(dir, shape);
   const length = windows[0]?.length ?? 0;
   const probed = await scratchDirectory(dirname(dir));
   try {

@@ -3,9 +3,11 @@
  *
  * `q8` needs no calibration and loses little; `int8` is faster where the CPU multiplies
  * bytes well. `int8` is taken when it decodes at least a tenth faster and its answers
- * stay near those of the fp32 graph, on text that it was not calibrated on. KV stays in
- * floats: bytes take a quarter of the memory, but reading a long prompt gets slower, so
- * that is for whoever asks.
+ * stay near those of the fp32 graph, on text that it was not calibrated on: eight windows
+ * of 512 tokens, or more of shorter ones. Where a tokenizer makes fewer of the text, those
+ * decide, and the reason says how many places they had; where it makes none, q8 stays.
+ * KV stays in floats: bytes take a quarter of the memory, but reading a long prompt gets
+ * slower, so that is for whoever asks.
  */
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
@@ -41,7 +43,8 @@ const GATE = { nll: 0.01, top1: 0.94 };
 const SMALL = 2 ** 24;
 /** For each weight: q8, int8 with its q8 embedding, fp32. */
 const BYTES_WHILE_MEASURING = 7;
-const WINDOWS = 4;
+/** Places at which the graphs are compared, if the text has as many. */
+const PLACES = 4000;
 const ROWS = 8;
 const CONTEXT = 64;
 const STEPS = 15;
@@ -85,18 +88,35 @@ export async function choose(
   options.onNote?.("measuring which form is faster here, and as good");
   const threads = options.threads || availableParallelism();
   const gain = await speedGain(int8, q8, threads, options.signal);
-  const faster = `int8 decodes ${gain.toFixed(2)} times as fast as q8`;
+  const worth = gain >= LEAST_GAIN;
+  const found = worth && (await int8Agreement(parent, int8, input, threads, options));
+  const { form, reason } = verdict(gain, found || undefined);
+  return keep(parent, input.weightsDigest, form, reason);
+}
+
+/**
+ * The form for a model whose int8 decodes `gain` times as fast as its q8, and why.
+ * @param found how near int8 is to fp32; undefined where that was not to be found out
+ */
+export function verdict(
+  gain: number,
+  found: Agreement | undefined,
+): { readonly form: Form; readonly reason: string } {
+  const faster = `int8 decodes ${gain.toFixed(2)} times as fast as q8 at ${ROWS} rows`;
   if (gain < LEAST_GAIN) {
-    const wanted = `${LEAST_GAIN} is wanted of it`;
-    return keep(parent, input.weightsDigest, BASE, `${faster} at ${ROWS} rows; ${wanted}`);
+    return { form: BASE, reason: `${faster}; ${LEAST_GAIN} is wanted of it` };
   }
-  const { nll, top1 } = await int8Agreement(parent, int8, input, threads, options);
-  const loss = `${nll >= 0 ? "+" : ""}${nll.toFixed(4)} nats a token, ${(top1 * 100).toFixed(1)} % same likeliest tokens as fp32`;
+  if (!found) {
+    const why = "its tokenizer leaves no text to hold it against fp32";
+    return { form: BASE, reason: `${faster}, but ${why}` };
+  }
+  const { nll, top1, places } = found;
+  const same = `${(top1 * 100).toFixed(1)} % same likeliest tokens as fp32`;
+  const loss = `${nll >= 0 ? "+" : ""}${nll.toFixed(4)} nats a token, ${same} at ${places} places`;
+  // Neither holds for what is no number.
   const good = nll <= GATE.nll && top1 >= GATE.top1;
-  const verdict = good
-    ? `${faster} at ${ROWS} rows, with ${loss}`
-    : `${faster}, but loses too much: ${loss}`;
-  return keep(parent, input.weightsDigest, good ? INT8 : BASE, verdict);
+  if (good) return { form: INT8, reason: `${faster}, with ${loss}` };
+  return { form: BASE, reason: `${faster}, but loses too much: ${loss}` };
 }
 
 /** Why nothing is measured, if so: then q8 it is. */
@@ -145,23 +165,34 @@ function rowsAt(position: number) {
   }));
 }
 
-/** How far int8 is from the fp32 graph, which is made for this and removed. */
+/**
+ * How far int8 is from the fp32 graph, which is made for this and removed; undefined when
+ * there is no text to find out with.
+ */
 async function int8Agreement(
   parent: string,
   int8: string,
   input: Omit<CompileInput, "form">,
   threads: number,
   options: CompileOptions,
-): Promise<Agreement> {
+): Promise<Agreement | undefined> {
+  const windows = compared((await textWindows(int8, input.shape)).unread);
+  if (windows.length === 0) return undefined;
   const scratch = await scratchDirectory(parent);
   try {
     const fp32 = await compile(scratch, { ...input, form: FP32 }, options);
-    const windows = (await textWindows(int8, input.shape)).slice(-WINDOWS);
     const graph = (dir: string) => join(dir, COMPILED_FILES.graph);
     return await agreement(graph(int8), graph(fp32), input.shape, windows, threads, options.signal);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** The last of the windows, so many that they have PLACES; all, when there are not as many. */
+export function compared(unread: readonly number[][]): readonly number[][] {
+  // A window's last token has none that follows it.
+  const places = (unread[0]?.length ?? 0) - 1;
+  return places < 1 ? [] : unread.slice(-Math.ceil(PLACES / places));
 }
 
 async function keep(
@@ -179,8 +210,10 @@ async function keep(
   return choice;
 }
 
-/** What decides the digest of a form decides the choice too. */
-/** Where the choice for these weights on this machine lies. */
+/**
+ * Where the choice for these weights on this machine lies: what decides the digest of a
+ * form decides the choice too.
+ */
 export function choicePlace(parent: string, weightsDigest: string): string {
   return join(parent, ".choices", `${engineDigest(weightsDigest, INT8)}.json`);
 }

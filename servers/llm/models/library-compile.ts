@@ -82,6 +82,7 @@ export async function compileVersion(job: CompileJob, options: WorkOptions): Pro
     onProgress: (done: number, total: number) =>
       options.onProgress?.({ phase: "compile", done, total }),
     onNote: options.onNote,
+    onChoice: options.onChoice,
   };
   const space = { parent: job.parent, weights: weightsOf(header), freeBytes: job.freeBytes };
   const form = (await knownForm(job)) ?? (await chosenForm(job, space, input, settings));
@@ -105,9 +106,10 @@ async function chosenForm(
   { choice }: CompileJob,
   space: ChoiceSpace,
   input: Omit<CompileInput, "form">,
-  settings: ChooseOptions,
+  settings: ChooseOptions & Pick<WorkOptions, "onChoice">,
 ): Promise<Form> {
   const made = await choose(space, input, settings);
+  settings.onChoice?.(made);
   return { recipe: made.recipe, kv: choice.kv ?? made.kv };
 }
 

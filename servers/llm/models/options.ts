@@ -1,4 +1,5 @@
 /** What the long calls of the model library take: how they report, and how they are stopped. */
+import type { Choice } from "./choose.js";
 import type { KvFormat, Recipe } from "./compiled.js";
 import type { HubSettings } from "./pull-hub.js";
 import type { PullPlan } from "./pull-plan.js";
@@ -15,6 +16,8 @@ export interface WorkOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Lines for people: what is tried, what failed and why. */
   readonly onNote?: ((line: string) => void) | undefined;
+  /** Told which form a model gets, and why, when that is chosen now. */
+  readonly onChoice?: ((choice: Choice) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

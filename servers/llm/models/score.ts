@@ -7,6 +7,8 @@ export interface Agreement {
   readonly nll: number;
   /** The share of places at which both have the same likeliest token. */
   readonly top1: number;
+  /** How many places were compared. */
+  readonly places: number;
 }
 
 /** Compares the graph at `path` with that at `reference`; windows of equal length. */
@@ -23,7 +25,7 @@ export async function agreement(
   const places = ours.length;
   const sum = (all: readonly Score[]) => all.reduce((total, { nll }) => total + nll, 0);
   const same = ours.filter(({ top }, i) => top === theirs[i]?.top).length;
-  return { nll: (sum(ours) - sum(theirs)) / places, top1: same / places };
+  return { nll: (sum(ours) - sum(theirs)) / places, top1: same / places, places };
 }
 
 /** Of one place: what the graph says of the token that follows. */
@@ -31,6 +33,9 @@ interface Score {
   readonly nll: number;
   readonly top: number;
 }
+
+/** Tokens whose logits are in memory at once; windows of other lengths are short. */
+const PART = 128;
 
 async function scores(
   path: string,
@@ -40,15 +45,18 @@ async function scores(
   signal: AbortSignal | undefined,
 ): Promise<Score[]> {
   const length = windows[0]?.length ?? 0;
-  const session = await WindowSession.open(path, { shape, length, logits: "all", threads });
+  const part = length % PART === 0 ? PART : length;
+  const options = { shape, length, part, logits: "all", threads } as const;
+  const session = await WindowSession.open(path, options);
   try {
     const out: Score[] = [];
     for (const window of windows) {
-      signal?.throwIfAborted();
-      await session.read(window);
-      for (let i = 0; i + 1 < length; i++) {
+      for (let at = 0; at + 1 < length; at++) {
+        const i = at % part;
+        signal?.throwIfAborted();
+        if (i === 0) await session.read(window, at);
         const row = session.logits.subarray(i * shape.vocab, (i + 1) * shape.vocab);
-        out.push(scoreOf(row, window[i + 1] ?? 0));
+        out.push(scoreOf(row, window[at + 1] ?? 0));
       }
     }
     return out;

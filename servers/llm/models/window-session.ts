@@ -6,7 +6,12 @@ export interface WindowOptions {
   readonly shape: DecoderShape;
   /** Tokens of every window. */
   readonly length: number;
-  /** Logits of every token, or of the last one only. */
+  /**
+   * Tokens that are read at once, of which `length` is a multiple: logits of many take much
+   * memory, and no bit depends on it (law 2). Default: the whole window.
+   */
+  readonly part?: number;
+  /** Logits of every token that is read, or of the last one only. */
   readonly logits: "all" | "last";
   /** Further outputs of the graph, [hidden] each. */
   readonly probes?: readonly string[];
@@ -15,25 +20,27 @@ export interface WindowOptions {
 
 /** Its KV is fp32. All it gives lies in buffers that the next run overwrites. */
 export class WindowSession {
-  /** [length or 1, vocab] */
+  /** [part or 1, vocab] */
   readonly logits: Float32Array;
   /** By name: k.0, v.0, k.1, … [kvHeads, length, headDim]. */
   readonly kv: ReadonlyMap<string, Float32Array>;
   readonly probes: ReadonlyMap<string, Float32Array>;
   readonly #session: Session;
   readonly #ids: BigInt64Array;
+  /** The position of the last token that is read, and how many there are up to it. */
+  readonly #last = aligned(Int32Array, 1);
+  readonly #total = aligned(Int32Array, 1);
   readonly #inputs: readonly Tensor[];
   readonly #outputs: readonly Tensor[];
 
-  private constructor(session: Session, { shape, length, logits, probes = [] }: WindowOptions) {
+  private constructor(session: Session, options: WindowOptions) {
+    const { shape, length, part = length, logits, probes = [] } = options;
     const { kvHeads, headDim, vocab, hidden } = shape;
     this.#session = session;
-    const wanted = logits === "all" ? length : 1;
-    this.#ids = aligned(BigInt64Array, length);
-    const last = aligned(Int32Array, 1).fill(length - 1);
-    const total = aligned(Int32Array, 1).fill(length);
+    const wanted = logits === "all" ? part : 1;
+    this.#ids = aligned(BigInt64Array, part);
     const index = aligned(BigInt64Array, wanted);
-    for (let i = 0; i < wanted; i++) index[i] = BigInt(length - wanted + i);
+    for (let i = 0; i < wanted; i++) index[i] = BigInt(part - wanted + i);
     this.logits = aligned(Float32Array, wanted * vocab);
     const buffers = (names: readonly string[], size: number) =>
       new Map(names.map((name) => [name, aligned(Float32Array, size)]));
@@ -41,9 +48,9 @@ export class WindowSession {
     this.probes = buffers(probes, hidden);
     const kv = [...this.kv.values()].map((data) => new Tensor(data, [1, kvHeads, length, headDim]));
     this.#inputs = [
-      new Tensor(this.#ids, [1, length]),
-      new Tensor(last, [1]),
-      new Tensor(total, [1]),
+      new Tensor(this.#ids, [1, part]),
+      new Tensor(this.#last, [1]),
+      new Tensor(this.#total, [1]),
       new Tensor(index, [wanted]),
       ...kv,
     ];
@@ -65,9 +72,12 @@ export class WindowSession {
     return new WindowSession(session, options);
   }
 
-  /** Reads a window. */
-  async read(window: readonly number[]): Promise<void> {
-    this.#ids.set(window.map(BigInt));
+  /** Reads the part of a window that begins at `start`; those before it come first. */
+  async read(window: readonly number[], start = 0): Promise<void> {
+    const end = start + this.#ids.length;
+    this.#ids.set(window.slice(start, end).map(BigInt));
+    this.#last[0] = end - 1;
+    this.#total[0] = end;
     await this.#session.run(this.#inputs, this.#outputs);
   }
 

@@ -5,7 +5,7 @@ import type { DecodeRow, Model, ModelInfo } from "../model.js";
 import type { Pages } from "../pages.js";
 import { WordKv } from "./word-kv.js";
 
-interface Shape extends Pick<ModelInfo, "slots" | "slotTokens" | "vocab" | "eosIds"> {
+interface Shape extends Pick<ModelInfo, "slots" | "slotTokens" | "vocab" | "eosIds" | "oneWay"> {
   /** Default: none. */
   readonly frames?: number;
   /** It can check guesses, so many at most. Default: none. */

@@ -14,12 +14,17 @@ export type WriterValue =
   | { readonly f32s: readonly number[] }
   | { readonly i32s: readonly number[] };
 
-export interface WriterTensor {
+/** A tensor as the head of a file has it. */
+export interface WriterEntry {
   readonly name: string;
   /** The id of a ggml type. */
   readonly type: number;
   /** The contiguous dimension first. */
   readonly shape: readonly number[];
+  readonly data: { readonly length: number };
+}
+
+export interface WriterTensor extends WriterEntry {
   readonly data: Uint8Array;
 }
 
@@ -34,6 +39,13 @@ const ALIGNMENT = 32;
 
 /** The bytes of a GGUF file. */
 export function ggufBytes(file: GgufFile): Buffer {
+  return Buffer.concat([ggufHead(file).head, ...file.tensors.map(({ data }) => padded(data))]);
+}
+
+/** What stands before the data of the tensors, and how long the whole file is, bytes. */
+export function ggufHead(
+  file: Omit<GgufFile, "tensors"> & { readonly tensors: readonly WriterEntry[] },
+): { readonly head: Buffer; readonly length: number } {
   const entries = Object.entries(file.metadata);
   const head = Buffer.concat([
     Buffer.from(file.magic ?? "GGUF"),
@@ -43,14 +55,18 @@ export function ggufBytes(file: GgufFile): Buffer {
     ...entries.map(([key, value]) => Buffer.concat([text(key), typed(value)])),
     tensorTable(file.tensors),
   ]);
-  return Buffer.concat([padded(head), ...file.tensors.map(({ data }) => padded(data))]);
+  const length = file.tensors.reduce(
+    (sum, { data }) => sum + paddedLength(data.length),
+    paddedLength(head.length),
+  );
+  return { head: padded(head), length };
 }
 
-function tensorTable(tensors: readonly WriterTensor[]): Buffer {
+function tensorTable(tensors: readonly WriterEntry[]): Buffer {
   let offset = 0;
   const rows = tensors.map(({ name, type, shape, data }) => {
     const row = [text(name), u32(shape.length), ...shape.map(u64), u32(type), u64(offset)];
-    offset += padded(data).length;
+    offset += paddedLength(data.length);
     return Buffer.concat(row);
   });
   return Buffer.concat(rows);
@@ -112,5 +128,9 @@ function f32(value: number): Buffer {
 }
 
 function padded(bytes: Uint8Array): Buffer {
-  return Buffer.concat([bytes, Buffer.alloc((ALIGNMENT - (bytes.length % ALIGNMENT)) % ALIGNMENT)]);
+  return Buffer.concat([bytes, Buffer.alloc(paddedLength(bytes.length) - bytes.length)]);
+}
+
+function paddedLength(length: number): number {
+  return Math.ceil(length / ALIGNMENT) * ALIGNMENT;
 }
