@@ -28,6 +28,7 @@ export async function watchTeam(
   const over = new AbortController();
   const restarts = watchRestarts(os, members, tell, over.signal);
   const logs = new Map((await os.proc.ps({ all: true })).map(({ pid, log }) => [pid, log]));
+  let told = Promise.resolve();
   const exits = members.map(async ({ name, child }) => {
     const done = new AbortController();
     const log = logs.get(child.pid);
@@ -35,8 +36,10 @@ export async function watchTeam(
       ? copy(log, done.signal, (text) => tell({ event: "said", name, pid: child.pid, text }))
       : undefined;
     const exit = await child.wait().finally(() => done.abort());
-    await copied;
-    tell({ event: "over", name, ...exit });
+    // The rest of a log may take a while: ends are told in the order in which they came.
+    const last = Promise.all([told, copied]).then(() => tell({ event: "over", name, ...exit }));
+    told = last;
+    await last;
     return exit;
   });
   try {
