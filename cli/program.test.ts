@@ -51,6 +51,7 @@ describe("a wrong command line", () => {
   }
 
   it.each([
+    [["up", "--kv", "int9"], "contix: option '--kv <format>' argument 'int9' is wrong"],
     [["vmstat", "x"], "contix: seconds 'x' is wrong: must be a number from 0.1 to 3600"],
     [["model", "rm"], "contix: missing required argument 'name'; see `contix model rm --help`"],
     [["ctx"], "contix: that needs one of the commands above; see `contix ctx --help`"],

@@ -55,8 +55,21 @@ export function registerUp(program: Command): void {
       ]),
     )
     .option("--driver-options <json>", "options of the driver, as JSON")
-    .option("--recipe <recipe>", "how weights are computed: auto, int8, q8 or fp32")
-    .option("--kv <format>", "how keys and values are stored: auto, fp32 or int8")
+    .addOption(
+      new Option("--recipe <recipe>", "how weights are computed").choices([
+        "auto",
+        "int8",
+        "q8",
+        "fp32",
+      ]),
+    )
+    .addOption(
+      new Option("--kv <format>", "how keys and values are stored").choices([
+        "auto",
+        "fp32",
+        "int8",
+      ]),
+    )
     .option("--slots <n>", "contexts that run at once", whole(1))
     .option("--slot-tokens <n>", "window of a slot, tokens", whole(1))
     .addOption(
