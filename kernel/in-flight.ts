@@ -20,8 +20,8 @@ export interface Port {
 export class Live {
   readonly calls = new Map<bigint, Call>();
   port: Port | undefined;
-  /** Calls of a process that is stopped: they begin when it goes on. */
-  readonly held: (() => void)[] = [];
+  /** Calls of a process that is stopped, by seq: those that are not over begin when it goes on. */
+  readonly held = new Map<bigint, () => void>();
   /** The highest seq of a call that was let in and is to be told apart from its repetitions. */
   lastSeq = 0n;
 
@@ -88,7 +88,9 @@ export class InFlight {
     if (!live) return;
     for (const call of live.calls.values()) call.processStopped();
     if (this.kernel.journal.state.processes.get(pid)?.stopped) return;
-    for (const begin of live.held.splice(0)) begin();
+    const held = [...live.held];
+    live.held.clear();
+    for (const [seq, begin] of held) if (live.calls.has(seq)) begin();
   }
 
   /** Ends what goes on through capabilities that are no more, or another's: revoked, closed, sent away. */

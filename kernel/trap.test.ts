@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Reply, Syscall } from "../proto/gen/contix/v1/kernel.js";
 import { BareKernel } from "../test/support/bare-kernel.js";
 import { EVERYONE, RIGHTS } from "./cap/rights.js";
+import type { Live } from "./in-flight.js";
 
 /** A kernel with one process, its replies, and the audit's sync in the test's hand. */
 function world() {
@@ -41,6 +42,28 @@ describe("a repeated call", () => {
     expect(replies).toHaveLength(2);
     expect(replies[1]).toEqual(replies[0]);
     expect(bare.audit.filter(({ call }) => call === "time.alarm")).toHaveLength(1);
+  });
+});
+
+describe("a process that is stopped", () => {
+  it("holds no calls that are over, however many it makes, and begins the others later", async () => {
+    const { bare, pid, replies, enter } = world();
+    bare.kernel.procs.signal(pid, "STOP", 0n);
+    const call = { $case: "heartbeat" as const, value: {} };
+    const { trap } = bare.kernel;
+    for (let seq = 1n; seq <= 10_000n; seq++) {
+      trap.enter(pid, Syscall.fromPartial({ seq, call, timeoutUs: 1n }));
+      bare.pass(1);
+    }
+    enter(call, 10_001n);
+    enter(call, 10_002n);
+    trap.cancel(pid, 10_002n);
+    const { held } = (trap as unknown as { live(pid: bigint): Live }).live(pid);
+    expect([...held.keys()]).toEqual([10_001n]);
+    replies.length = 0;
+    bare.kernel.procs.signal(pid, "CONT", 0n);
+    expect(replies.map(({ seq, result }) => [seq, result?.$case])).toEqual([[10_001n, "heartbeat"]]);
+    expect(held.size).toBe(0);
   });
 });
 

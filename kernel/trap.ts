@@ -72,6 +72,8 @@ export class Trap extends InFlight {
     if (!process || process.exit) throw new ContixError("ESRCH", "the process is over");
     const live = this.live(pid);
     const row = rowOf(syscall);
+    // Who is alive is alive, also when no more of its calls can be taken.
+    if (row === SYSCALLS.heartbeat) this.kernel.procs.supervisor.pat(pid);
     const digest = row.kind === "pure" ? "" : payloadDigest(syscall);
     if (syscall.ackedThrough > 0n) this.ack(pid, syscall.ackedThrough);
     if (this.#seenBefore(live, process, syscall, digest)) return;
@@ -105,12 +107,13 @@ export class Trap extends InFlight {
     live.calls.set(syscall.seq, call);
     if (digest !== "" && syscall.seq > live.lastSeq) live.lastSeq = syscall.seq;
     if (!process.stopped) this.#admit(row, call);
-    else live.held.push(() => call.over || this.#admit(row, call));
+    else live.held.set(syscall.seq, () => this.#admit(row, call));
   }
 
   /** Called by each call when it is over, before its reply is encoded. The result is the usage to send. */
   over(call: Call, live: Live, ending: Ending): Usage {
     live.calls.delete(call.syscall.seq);
+    live.held.delete(call.syscall.seq);
     this.#auditEnding(call, ending);
     if (!call.admitted) return ending.usage;
     // When the records of what it did are there; what changes nothing uses nothing up.
@@ -129,8 +132,11 @@ export class Trap extends InFlight {
     try {
       this.#authorize(row, call);
       if (row.kind !== "pure") this.kernel.audit.admit();
-      this.kernel.rates.admit(call);
-      call.admitted = true;
+      // A sign of life that the kernel itself asked for is on nobody's account.
+      if (row !== SYSCALLS.heartbeat) {
+        this.kernel.rates.admit(call);
+        call.admitted = true;
+      }
       const asked = this.kernel.ask.before(call);
       if (asked) {
         call.waitingOn = "approval";

@@ -93,7 +93,7 @@ export interface ProcInfo {
   readonly name: string;
   readonly principal: string;
   readonly state: "new" | "ready" | "running" | "blocked" | "stopped" | "detached" | "zombie";
-  /** "slot", "model", "message", "child", "timer", "credit"; "" when it waits on nothing. */
+  /** "slot", "model", "message", "child", "timer", "credit", "restart"; "" when it waits on nothing. */
   readonly waitingOn: string;
   readonly nice: number;
   /** The operating system's pid; null for a program that the kernel did not start. */
@@ -128,6 +128,8 @@ export interface ProcInfo {
   readonly pagesSwapped: number;
   /** How long it has waited on what `waitingOn` names. */
   readonly waitingMs: number;
+  /** When its next run begins, of one that waits for that. */
+  readonly restartInMs: number | null;
 }
 
 /** `os.proc` */
@@ -291,7 +293,8 @@ function toConfinement(options: ConfinementOptions): Confinement {
   };
 }
 
-function toInfo({ queuedUs, servedUs, ageUs, waitingUs, ...wire }: WireProc): ProcInfo {
+function toInfo(info: WireProc): ProcInfo {
+  const { queuedUs, servedUs, ageUs, waitingUs, restartInUs, ...wire } = info;
   return {
     ...wire,
     pid: showId(wire.pid),
@@ -306,6 +309,7 @@ function toInfo({ queuedUs, servedUs, ageUs, waitingUs, ...wire }: WireProc): Pr
     servedMs: toMs(servedUs),
     ageMs: toMs(ageUs),
     waitingMs: toMs(waitingUs),
+    restartInMs: restartInUs === undefined ? null : toMs(restartInUs),
     log: wire.log || null,
     class: wire.class as ProcInfo["class"],
     group: showId(wire.group),

@@ -3,21 +3,17 @@ import type {
   QuotaEvent as WireQuota,
   Signal as WireSignal,
 } from "../proto/gen/contix/v1/kernel.js";
+import type { SIGNALS } from "../proto/signals.js";
 import { type Pid, showIdOrNull } from "./ids.js";
 import { type ContextEvent, fromEvent } from "./overflow.js";
 
-/** A signal's name without its SIG. */
+/**
+ * A signal's name without its SIG. STOP stops a process until CONT, and neither it nor the
+ * program can do anything about it; by CONT it hears that it goes on. ALRM is also what
+ * `os.time.alarm()` rings by.
+ */
 export type SignalName =
-  | "TERM"
-  | "INT"
-  | "KILL"
-  | "HUP"
-  | "USR1"
-  | "USR2"
-  /** Stops the process until CONT; neither it nor the program can do anything about it. */
-  | "STOP"
-  /** It was stopped and goes on. */
-  | "CONT"
+  | (typeof SIGNALS)[number]
   /** A context has passed three quarters of its window. */
   | "CTXHIGH"
   /** Segments were moved out of a context to make room. */

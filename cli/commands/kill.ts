@@ -1,12 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { SIGNALS } from "../../proto/signals.js";
 import type { Os } from "../../syscalls/index.js";
 import { attach } from "../attach.js";
 import { finish, placeOf } from "../command.js";
 import { describe, EXIT_FAILED } from "../errors.js";
 import { readPid } from "../pid.js";
 import { printJson, remark } from "../terminal.js";
-
-const SIGNALS = ["INT", "TERM", "KILL", "STOP", "CONT", "USR1"];
 
 interface Options {
   readonly signal: string;
@@ -39,7 +38,7 @@ export function registerKill(program: Command): void {
 /** `term`, `SIGTERM` and `TERM` are the same. */
 function readSignal(text: string): string {
   const name = text.toUpperCase().replace(/^SIG/, "");
-  if (SIGNALS.includes(name)) return name;
+  if (SIGNALS.some((signal) => signal === name)) return name;
   throw new InvalidArgumentError(`one of ${SIGNALS.join(", ")}`);
 }
 

@@ -94,7 +94,7 @@ interface PsColumn extends Column {
 
 const COLUMNS: readonly PsColumn[] = [
   { title: "STATE", text: ({ state }, colours) => stateColour(state, colours)(state) },
-  { title: "WAITING ON", text: ({ waitingOn }) => waitingOn || "-" },
+  { title: "WAITING ON", text: waitingOn },
   { title: "CLASS", text: (proc) => proc.class },
   { title: "NI", right: true, text: ({ nice }) => String(nice) },
   { title: "SLOT", right: true, text: ({ slot }) => (slot === null ? "-" : String(slot)) },
@@ -144,4 +144,10 @@ export function stateColour(state: string, colours: Colours): (text: string) => 
   if (state === "zombie" || state === "detached") return colours.dim;
   if (state === "stopped") return colours.magenta;
   return (text) => text;
+}
+
+/** `message`, or `restart in 12.0 s`. */
+function waitingOn({ waitingOn: what, restartInMs }: ProcInfo): string {
+  if (restartInMs !== null) return `${what} in ${duration(restartInMs * 1000)}`;
+  return what || "-";
 }

@@ -5,7 +5,7 @@ import { out } from "../colour.js";
 import type { Place } from "../command.js";
 import { EXIT_FAILED, EXIT_INTERRUPTED } from "../errors.js";
 import { table } from "../format.js";
-import { ManifestError, readManifest } from "../team/manifest.js";
+import { type Manifest, ManifestError, readManifest } from "../team/manifest.js";
 import { type Member, type RunningTeam, startTeam } from "../team/start.js";
 import { type TeamEvent, watchTeam } from "../team/watch.js";
 import { interruptible, print, printJson, remark, whenPipeCloses } from "../terminal.js";
@@ -21,7 +21,7 @@ export async function runTeam(file: string, options: TeamOptions, place: Place):
     const manifest = readManifest(file);
     await using os = await interruptible((signal) => attachOrStart(place, "contix run", signal));
     const tell = options.json === true ? printJson : teller(longestName(manifest.agents));
-    const team = await startTeam(os, manifest, ({ name, child }) => {
+    const team = await start(os, manifest, ({ name, child }) => {
       if (options.detach !== true) tell({ event: "started", name, pid: child.pid });
     });
     if (options.detach === true) showDetached(team, options.json === true);
@@ -29,6 +29,24 @@ export async function runTeam(file: string, options: TeamOptions, place: Place):
   } catch (error) {
     if (error instanceof ManifestError) for (const line of error.lines) remark(line);
     throw error;
+  }
+}
+
+/** Until all are started, a Ctrl-C or a reader who has enough ends those that were. */
+async function start(
+  os: Os,
+  manifest: Manifest,
+  started: (member: Member) => void,
+): Promise<RunningTeam> {
+  const closed = new AbortController();
+  const restorePipe = whenPipeCloses(() => closed.abort());
+  try {
+    return await interruptible((interrupted) => {
+      const signal = AbortSignal.any([interrupted, closed.signal]);
+      return startTeam(os, manifest, { started, signal });
+    });
+  } finally {
+    restorePipe();
   }
 }
 

@@ -36,6 +36,7 @@ const proc: ProcInfo = {
   exitCode: null,
   isolation: "",
   ...{ pages: 118, pagesInMemory: 100, pagesSwapped: 7, waitingMs: 0 },
+  restartInMs: null,
 };
 
 describe("psTable", () => {
@@ -44,6 +45,8 @@ describe("psTable", () => {
       ...{ ...proc, pid: "n1.18", state: "blocked", waitingOn: "message", slot: null },
       models: [],
     };
+    const restarting = { ...blocked, waitingOn: "restart", restartInMs: 12_000 } as ProcInfo;
+    expect(psTable([restarting], plain)).toContain("blocked  restart in 12.0 s  interactive");
     expect(psTable([proc, blocked as ProcInfo], plain)).toBe(
       [
         "PID    NAME  STATE    WAITING ON  CLASS        NI  SLOT   IN    OUT  QUEUED    AGE  GROUP  SESSION  MODEL",

@@ -23,17 +23,23 @@ export interface RunningTeam {
   readonly members: readonly Member[];
 }
 
+export interface StartOptions {
+  /** Hears of each as it was started. */
+  readonly started: (member: Member) => void;
+  /** Aborted: no more are started. */
+  readonly signal: AbortSignal;
+}
+
 /**
- * Starts a team, agent by agent. When the kernel refuses one, those that were started are
- * ended again.
+ * Starts a team, agent by agent. When the kernel refuses one, or it is interrupted, those
+ * that were started are ended again.
  *
- * @param started hears of each as it was started.
- * @throws ManifestError with the place of what the kernel refuses.
+ * @throws ManifestError with the place of what the kernel refuses; the signal's AbortError.
  */
 export async function startTeam(
   os: Os,
   manifest: Manifest,
-  started: (member: Member) => void = () => undefined,
+  { started, signal }: StartOptions,
 ): Promise<RunningTeam> {
   const { name, agents, strategy, max_restarts: max, within, stop_grace } = manifest;
   const group = await os.proc.supervise({ strategy, max, withinMs: within });
@@ -45,6 +51,7 @@ export async function startTeam(
     for (const agent of agents) {
       const extra = await openCapabilities(os, manifest, agent);
       for (let copy = 1; copy <= agent.count; copy++) {
+        signal.throwIfAborted();
         const options = optionsOf(manifest, agent, copy, inboxes);
         const capabilities = [...options.capabilities, ...extra];
         const child = await group
@@ -57,6 +64,7 @@ export async function startTeam(
         started(member);
       }
     }
+    signal.throwIfAborted();
   } catch (error) {
     await group.stop({ graceMs: stop_grace });
     throw error;

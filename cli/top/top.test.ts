@@ -34,6 +34,7 @@ function proc(n: number, more: Partial<ProcInfo> = {}): ProcInfo {
     ...{ syscalls: 1, queuedMs: 0, servedMs: 0, ageMs: 1000, log: null, contexts: 1, mail: 0 },
     ...{ models: ["tiny"], class: "interactive", group: pid, session: pid, restart: "" },
     ...{ exitCode: null, isolation: "", pages: 3, pagesInMemory: 2, pagesSwapped: 1, waitingMs: 0 },
+    restartInMs: null,
     ...more,
   };
 }

@@ -10,6 +10,7 @@ import { accessSync, constants, existsSync, realpathSync, statSync } from "node:
 import { basename, delimiter, dirname, isAbsolute, join, resolve, sep } from "node:path";
 import { ContixError } from "../../proto/errno.js";
 import type { Confinement, Program } from "../journal/fold-procs.js";
+import { directoriesOf, isNode, isTypeScript, nodeCommand } from "./node-command.js";
 
 const MIB = 1 << 20;
 
@@ -59,6 +60,12 @@ export function checkConfinement({ argv, cwd, confinement }: Program, home: stri
     throw wrong(`${basename(program)} is no Node program: it has no permissions`);
   const own = args.find((arg) => arg.startsWith("--allow-"));
   if (own) throw wrong(`${own.slice(0, 64)} is for read and write to say`);
+  const { script } = nodeCommand(args, cwd);
+  if (script !== undefined && isTypeScript(script)) {
+    // What compiles it as it starts does so in threads and processes of its own: not permitted.
+    const message = `${basename(script)} is TypeScript, which can not be compiled under Node's permissions: compile it before, such as by npx tsc, and run the .js`;
+    throw wrong(message);
+  }
   const { read, write } = confinement;
   const relative = [...read, ...write].find((path) => !isAbsolute(path));
   if (relative !== undefined) throw wrong(`the path "${relative.slice(0, 256)}" is not absolute`);
@@ -101,9 +108,13 @@ function permissions(
 
 /** What a Node program needs to start: its directory, and the packages that it finds from there. */
 function readable(args: readonly string[], cwd: string, { read }: Confinement): string[] {
-  const script = args.find((arg) => !arg.startsWith("-"));
-  const from = script === undefined ? cwd : dirname(resolve(cwd, script));
-  const found: string[] = [from];
+  const from = directoriesOf(nodeCommand(args, cwd), cwd);
+  return [...new Set([...from.flatMap((at) => [at, ...packagesFrom(at)]), ...read])];
+}
+
+/** Where the packages are that a module in that directory finds. */
+function packagesFrom(from: string): string[] {
+  const found: string[] = [];
   for (let at = from; ; at = dirname(at)) {
     for (const name of ["node_modules", "package.json"]) {
       const path = join(at, name);
@@ -111,19 +122,14 @@ function readable(args: readonly string[], cwd: string, { read }: Confinement): 
     }
     const linked = join(at, "node_modules", "contix");
     if (existsSync(linked)) found.push(realpathSync(linked));
-    if (dirname(at) === at) break;
+    if (dirname(at) === at) return found;
   }
-  return [...new Set([...found, ...read])];
 }
 
 /** Node takes what ends with a separator for all that is below. */
 function asDirectory(path: string): string {
   const directory = existsSync(path) && statSync(path).isDirectory();
   return directory && !path.endsWith(sep) ? `${path}${sep}` : path;
-}
-
-function isNode(program: string): boolean {
-  return /^node(js)?$/.test(basename(program));
 }
 
 /** Whether `home` is in `path`, or is it. */

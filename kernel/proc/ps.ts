@@ -49,6 +49,7 @@ function describe(kernel: Kernel, process: Process, work: OnEngines, holding: Ho
   const { pid } = process;
   const account = accounts.of(pid);
   const until = process.exit?.at ?? clock.now();
+  const between = procs.supervisor.between(pid);
   const pages = (tier: "frames" | "blocks"): number =>
     engines.running.reduce((sum, { placer }) => sum + placer.pool[tier].heldByProcess(pid), 0);
   return {
@@ -75,6 +76,7 @@ function describe(kernel: Kernel, process: Process, work: OnEngines, holding: Ho
     class: process.class,
     group: process.group,
     session: process.session,
+    restartInUs: between && BigInt(Math.max(0, between.due - clock.now())),
     restart:
       journal.state.supervision.groups
         .get(journal.state.supervision.groupOf.get(pid) ?? 0n)
@@ -94,6 +96,11 @@ function stateOf(kernel: Kernel, process: Process, work: OnEngines): State {
   const { pid } = process;
   const plain = (state: string): State => ({ state, waitingOn: "", waitingUs: 0n });
   if (process.exit) return { ...plain("zombie"), waitingOn: process.exit.cause };
+  const between = procs.supervisor.between(pid);
+  if (between) {
+    const waitingUs = BigInt(clock.now() - between.endedAt);
+    return { state: "blocked", waitingOn: "restart", waitingUs };
+  }
   if (process.stopped) return plain("stopped");
   if (work.slot >= 0) return plain("running");
   const waits = [...trap.inFlight(pid)].filter(({ waitingOn }) => waitingOn !== "");

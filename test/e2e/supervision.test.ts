@@ -135,6 +135,22 @@ describe("a group", () => {
   });
 });
 
+it("who waits for its restart says so, and when that is", async () => {
+  const restart = { policy: "on-failure", backoffMs: 600_000, maxBackoffMs: 600_000 } as const;
+  const child = await os.proc.spawn(["sh", "-c", "exit 3"], { restart });
+  const row = async () => (await os.proc.ps()).find(({ pid }) => pid === child.pid);
+  await until(async () => (await row())?.waitingOn === "restart");
+  const told = await row();
+  expect(told).toMatchObject({ state: "blocked", osPid: null });
+  const [waited = 0, left = 0] = [told?.waitingMs, told?.restartInMs ?? 0];
+  expect(Math.round((waited + left) / 1000)).toBe(600);
+  await child.kill("TERM");
+  expect(await child.wait()).toMatchObject({ cause: "signal TERM" });
+  const runs = await os.proc.spawn(SLEEP);
+  expect((await os.proc.ps()).find(({ pid }) => pid === runs.pid)?.restartInMs).toBe(null);
+  await runs.kill("KILL");
+});
+
 describe("a watchdog", () => {
   it("kills who hangs and starts it again", async () => {
     const child = await agent(
@@ -183,6 +199,18 @@ agents:
     expect(of("started")).toEqual(["first.1", "first.2", "second"]);
     expect(of("over")).toEqual(["second", "first.2", "first.1"]);
     expect((await os.ipc.list()).filter(({ type }) => type === "mailbox")).toEqual([]);
+  });
+
+  it("ends those that it has started at a Ctrl-C before all are", async () => {
+    const bench = await Bench.open();
+    onTestFinished(() => rm(bench.root, { recursive: true }));
+    const file = join(bench.root, "many.yaml");
+    await writeFile(file, "agents:\n  many: { command: sleep 600, count: 64, restart: always }\n");
+    const team = cli(bench, file, "--json");
+    await team.says('"event":"started"');
+    team.child.kill("SIGINT");
+    expect(await team.ended).toMatchObject({ code: 130 });
+    expect((await os.proc.ps()).filter(({ name }) => name.startsWith("many"))).toEqual([]);
   });
 
   it("says where a manifest is wrong, also when it is the kernel that finds it", async () => {

@@ -64,6 +64,27 @@ const ROWS = [
     SUPERVISOR,
   ],
   [
+    "supervision: all_for_one ends who waits for its start",
+    "kernel/proc/supervise/supervisor.ts",
+    "      if (!hasRun(member)) {\n        this.#starts.cancel(pid);\n        continue;\n      }\n",
+    "",
+    SUPERVISOR,
+  ],
+  [
+    "supervision: all_for_one starts each at a time of its own",
+    "kernel/proc/supervise/supervisor.ts",
+    'group.strategy === "all_for_one" ? this.#dueOf(group) : due;',
+    "due;",
+    SUPERVISOR,
+  ],
+  [
+    "supervision: who waits for its restart is as one that lost its stream",
+    "kernel/proc/ps.ts",
+    "  if (between) {\n",
+    "  if (between && pid < 0n) {\n",
+    E2E,
+  ],
+  [
     "supervision: the ends of siblings count",
     "kernel/proc/supervise/supervisor.ts",
     "this.#again(group, member, this.#dueOf(group), false)",
@@ -90,6 +111,20 @@ const ROWS = [
     "if (watchdogUs > 0 && this.#dogs.has(pid)) this.#watch(pid, watchdogUs);",
     "",
     SUPERVISOR,
+  ],
+  [
+    "supervision: who may not call for now is not heard",
+    "kernel/trap.ts",
+    "    if (row === SYSCALLS.heartbeat) this.kernel.procs.supervisor.pat(pid);\n",
+    "",
+    "kernel/proc/supervise/calls.test.ts",
+  ],
+  [
+    "supervision: heartbeats are on somebody's account",
+    "kernel/trap.ts",
+    "if (row !== SYSCALLS.heartbeat) {",
+    "if (row !== undefined) {",
+    "kernel/proc/supervise/calls.test.ts",
   ],
   [
     "supervision: a released one starts again",
@@ -146,6 +181,13 @@ const ROWS = [
     "return i > 0 ? this.keyAt(path.slice(0, i)) : found;",
     "return found;",
     MANIFEST,
+  ],
+  [
+    "teams: a team that is being started can not be interrupted",
+    "cli/commands/run-team.ts",
+    "AbortSignal.any([interrupted, closed.signal])",
+    "closed.signal",
+    E2E,
   ],
   [
     "teams: what was started before a refusal runs on",

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { ContixError } from "../../../proto/errno.js";
 import { SpawnCall } from "../../../proto/gen/contix/v1/calls.js";
 import { IpcWorld } from "../../../test/support/ipc-world.js";
 import { supervisionOf } from "./births.js";
@@ -62,6 +63,29 @@ it("a process that watches itself is over when it is not heard of, whoever start
   expect(world.state.processes.get(one)?.exit).toBe(undefined);
   world.pass(100_000);
   expect(world.state.processes.get(one)?.exit?.cause).toBe("hung: no heartbeat for 1 s");
+});
+
+it("a process whose calls are refused for now is heard of all the same", async () => {
+  const world = new IpcWorld();
+  const one = world.agent();
+  const { rates, config } = world.kernel;
+  const admit = (): void => {
+    throw new ContixError("EAGAIN", "over the quota requestsPerSecond");
+  };
+  await world.ask(one, "watchdog", { watchdogUs: 1_000_000n });
+  Object.assign(rates, { admit });
+  expect(await world.outcome(one, "alarm")).toMatch(/^EAGAIN: over/);
+  world.pass(900_000);
+  expect(await world.outcome(one, "heartbeat")).toBe("ok");
+  Object.assign(rates, { admit: () => undefined });
+  void world.call(one, "recv");
+  Object.assign(config.limits, { callsPerProcess: 1 });
+  world.pass(900_000);
+  expect(await world.outcome(one, "heartbeat")).toMatch(/^EAGAIN: 1 calls/);
+  world.pass(900_000);
+  expect(world.state.processes.get(one)?.exit).toBe(undefined);
+  world.pass(100_000);
+  expect(world.state.processes.get(one)?.exit?.cause).toMatch(/^hung/);
 });
 
 it("a principal has only so many groups", async () => {

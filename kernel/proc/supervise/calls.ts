@@ -36,8 +36,8 @@ export function supervise(kernel: Kernel, call: Call): void {
   call.done({ $case: "supervise", value: { group } }, [{ type: "supervise.group", ...made }]);
 }
 
-export function heartbeat({ procs }: Kernel, call: Call): void {
-  procs.supervisor.pat(call.process.pid);
+/** The trap has told the supervisor. */
+export function heartbeat(_: Kernel, call: Call): void {
   call.done({ $case: "heartbeat", value: {} });
 }
 

@@ -31,6 +31,8 @@ export interface MemberState {
   readonly ownHeartbeat: boolean;
   /** It has no run, and begins one at that time; undefined: it has one. */
   due: number | undefined;
+  /** When its last run ended, of one that is due. */
+  endedAt: number;
   doom: Doom | undefined;
 }
 
@@ -111,7 +113,7 @@ export function applySupervision(state: State, record: SuperviseRecord): void {
     else if (record.type === "supervise.removed") remove(state.supervision, group);
     else {
       const { type: _, group: __, ...member } = record;
-      group.members.set(member.pid, { ...member, due: undefined, doom: undefined });
+      group.members.set(member.pid, { ...member, due: undefined, endedAt: 0, doom: undefined });
       groupOf.set(member.pid, group.id);
     }
     return;
@@ -136,6 +138,7 @@ function applyMember(
       break;
     case "supervise.due":
       member.due = record.due;
+      member.endedAt = record.at;
       member.doom = undefined;
       if (record.counts) {
         const recent = recentOf(group.restarts, group.intensity, record.at);

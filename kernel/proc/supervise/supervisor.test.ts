@@ -39,6 +39,7 @@ class World {
         this.running.add(pid);
       },
       signal: (pid, name) => {
+        expect(this.running.has(pid), `${name} to ${pid}, which has no run`).toBe(true);
         this.log.push(`${this.now}: ${name} ${pid}`);
         if (name === "TERM" && this.stubborn.has(pid)) return;
         // An OS process ends some time later, never within the call that asks it to.
@@ -101,6 +102,11 @@ class World {
     await settled();
   }
 
+  /** Why the group starts nothing any more; "": it lives. */
+  get ending(): string {
+    return this.journal.state.supervision.groups.get(50n)?.ending ?? "over";
+  }
+
   get groups(): number {
     return this.journal.state.supervision.groups.size;
   }
@@ -113,7 +119,7 @@ describe("one_for_one", () => {
     world.member(2n, "on-failure");
     world.member(3n, "on-failure");
     world.end(2n);
-    expect(world.supervisor.isDue(2n)).toBe(true);
+    expect(world.supervisor.between(2n)).toEqual({ endedAt: 0, due: 10 });
     await world.pass(10);
     world.end(2n);
     await world.pass(30);
@@ -175,6 +181,21 @@ describe("all_for_one", () => {
     expect([...world.over]).toEqual([[4n, "its group restarted"]]);
     // The others' ends were the group's doing: one restart was made.
     expect(world.journal.state.supervision.groups.get(50n)?.restarts).toEqual([{ pid: 3n, at: 0 }]);
+  });
+
+  it("lets who waits for its next run be: it begins it with the others, and keeps it", async () => {
+    const world = new World();
+    world.group("all_for_one", 5);
+    world.member(2n, "on-failure");
+    world.end(2n);
+    await world.pass(5);
+    // Nobody else ran when it ended, and who joins now fails too before it is back.
+    world.member(3n, "on-failure");
+    world.end(3n);
+    expect(world.supervisor.between(2n)).toEqual({ endedAt: 0, due: 25 });
+    await world.pass(20_000_000);
+    expect(world.log).toEqual(["25: start 2", "25: start 3"]);
+    expect([...world.running]).toEqual([OWNER, 2n, 3n]);
   });
 });
 
@@ -263,7 +284,7 @@ describe("whatever happens", () => {
   it("nobody is lost: who is in the table runs, is due, or is ending", async () => {
     const policies = fc.constantFrom<RestartPolicy>("never", "on-failure", "always");
     const event = fc.record({
-      kind: fc.constantFrom("end", "done", "stop", "pass", "pat", "stubborn"),
+      kind: fc.constantFrom("end", "done", "stop", "pass", "pat", "stubborn", "join"),
       pid: fc.integer({ min: 2, max: 5 }).map(BigInt),
       us: fc.integer({ min: 0, max: 400 }),
     });
@@ -283,8 +304,11 @@ describe("whatever happens", () => {
         for (const [i, { policy, watchdogUs }] of members.entries()) {
           world.member(BigInt(i + 2), policy, watchdogUs);
         }
+        let count = members.length;
         for (const { kind, pid, us } of events) {
-          if (world.running.has(pid)) {
+          if (kind === "join" && count < 4 && world.ending === "") {
+            world.member(BigInt(++count + 1), members[0]?.policy ?? "always");
+          } else if (world.running.has(pid)) {
             if (kind === "end") world.end(pid);
             else if (kind === "done") world.end(pid, DONE);
             else if (kind === "stop") void world.supervisor.stop(pid, 20);
@@ -292,7 +316,7 @@ describe("whatever happens", () => {
             else if (kind === "stubborn") world.stubborn.add(pid);
           }
           if (kind === "pass") await world.pass(us);
-          check(world, members.length);
+          check(world, count);
         }
         // Left alone, all come to rest: they run, or are over; nobody waits for ever.
         for (let pid = 2n; pid < 6n; pid++) world.supervisor.watchdog(pid, 0);

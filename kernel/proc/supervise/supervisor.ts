@@ -70,10 +70,11 @@ export class Supervisor {
     if (process) this.#journal.append(...alone(process, { pid, ...WATCHED }));
   }
 
-  /** Whether the process waits for its next run. */
-  isDue(pid: bigint): boolean {
+  /** Of a process that waits for its next run: when the last one ended, and when that begins. */
+  between(pid: bigint): { readonly endedAt: number; readonly due: number } | undefined {
     const found = find(this.#state, pid);
-    return found !== undefined && !hasRun(found.member);
+    if (!found || hasRun(found.member)) return undefined;
+    return { endedAt: found.member.endedAt, due: this.#startOf(found.group, found.member) };
   }
 
   /** A supervised process's first run has begun. */
@@ -177,9 +178,11 @@ export class Supervisor {
   #arm(group: Group): void {
     const members = [...group.members.values()];
     if (members.some(({ doom }) => doom?.next === "restart")) return;
-    for (const { pid, due } of members) {
-      if (due === undefined || this.#starts.has(pid)) continue;
-      this.#starts.set(pid, Math.max(0, due - this.#clock.now()), () => this.#start(pid));
+    for (const member of members) {
+      const { pid } = member;
+      if (hasRun(member) || this.#starts.has(pid)) continue;
+      const us = Math.max(0, this.#startOf(group, member) - this.#clock.now());
+      this.#starts.set(pid, us, () => this.#start(pid));
     }
   }
 
@@ -192,6 +195,11 @@ export class Supervisor {
     });
   }
 
+  /** When who has no run begins its next one: in a group that restarts as one, with the others. */
+  #startOf(group: Group, { due = 0 }: Member): number {
+    return group.strategy === "all_for_one" ? this.#dueOf(group) : due;
+  }
+
   /** When the member of a group that restarts as one begins its next run: with who began it. */
   #dueOf(group: Group): number {
     const dues = [...group.members.values()].map(({ due }) => due ?? 0);
@@ -200,8 +208,14 @@ export class Supervisor {
 
   /** All others of the group end, to start again with the one that ended. */
   #doomSiblings(group: Group, { pid: first }: Member): void {
-    for (const { pid, policy, doom } of [...group.members.values()]) {
+    for (const member of [...group.members.values()]) {
+      const { pid, policy, doom } = member;
       if (pid === first || doom?.next === "over") continue;
+      // Who waits for its next run has none that could end: it begins it with the others.
+      if (!hasRun(member)) {
+        this.#starts.cancel(pid);
+        continue;
+      }
       const next = policy === "never" ? "over" : "restart";
       this.#doom(pid, { cause: next === "over" ? "its group restarted" : "", next });
       this.#ask(pid, GRACE_US);
