@@ -45,10 +45,11 @@ export function schedSet({ journal, config, engines, clock }: Kernel, call: Call
     throw new ContixError("E2BIG", `more than ${WEIGHTS} weights`, { argument: "weights" });
   }
   journal.append({ type: "sched.set", policy, quantum, weights });
-  if (policy !== before.policy || quantum !== before.quantum) {
-    for (const engine of engines.running) {
-      engine.sched.setPolicy(policyInForce(journal.state, config), clock.now());
-    }
+  for (const { sched } of engines.running) {
+    // A new policy knows nobody; the same one forgets nobody for another quantum.
+    if (policy !== before.policy) {
+      sched.setPolicy(policyInForce(journal.state, config), clock.now());
+    } else if (quantum !== before.quantum) sched.setQuantum(quantum);
   }
   call.done({ $case: "schedSet", value: {} });
 }

@@ -63,8 +63,8 @@ export interface Service {
 
 export interface Policy {
   readonly name: string;
-  /** Tokens that a burst generates in a turn. */
-  readonly quantum: number;
+  /** Tokens that a burst generates in a turn; set while it runs, its books stay. */
+  quantum: number;
   /** Whether a burst may lose its slot to another before it is over. */
   readonly preemptive: boolean;
   /** The burst begins to wait, or its nice value changed while it waits. */

@@ -36,6 +36,16 @@ describe("a quantum", () => {
   );
 });
 
+it("takes another quantum while turns are under way", () => {
+  const sched = rr();
+  const [first, second] = [enqueue(sched), enqueue(sched)];
+  sched.step(0);
+  serve(sched, first, 2);
+  sched.setQuantum(2);
+  expect(sched.quantum).toBe(2);
+  expect(sched.step(0)).toEqual([second]);
+});
+
 it("counts nothing of a context that is only rebuilt", () => {
   const sched = rr();
   const [first, second] = [enqueue(sched), enqueue(sched)];

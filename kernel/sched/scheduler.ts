@@ -150,6 +150,12 @@ export class Scheduler {
     this.#changed();
   }
 
+  /** Turns are so long from the next step on; what the policy knows of each stays known. */
+  setQuantum(quantum: number): void {
+    this.#policy.quantum = quantum;
+    this.#changed();
+  }
+
   /** Who holds the slots from now on, most urgent first. */
   step(now: number): readonly Burst[] {
     if (!this.#dirty) return this.#running;

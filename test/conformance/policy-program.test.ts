@@ -56,15 +56,31 @@ describe("program", () => {
     expect(world.finished.slice(-2)).toEqual([old, young]);
   });
 
-  it("is without memory of programs that are long gone", () => {
+  it("remembers so many programs without a call, those of whose service most is left", () => {
     const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
     const accounts = new Map<bigint, unknown>();
-    for (let program = 1n; program <= 50n; program++) {
-      accounts.set(program, world.arrive({ program, tokens: 1 }).account);
+    const run = (program: bigint, tokens: number): void => {
+      accounts.set(program, world.arrive({ program, tokens }).account);
       world.drain();
-      world.now += HALF_LIFE_US;
-    }
-    expect(world.arrive({ program: 50n, tokens: 1 }).account).toBe(accounts.get(50n));
-    expect(world.arrive({ program: 1n, tokens: 1 }).account).not.toBe(accounts.get(1n));
+    };
+    run(1n, 1000);
+    for (let program = 2n; program <= 4200n; program++) run(program, 1);
+    const isKnown = (program: bigint): boolean => {
+      const burst = world.arrive({ program, tokens: 1 });
+      world.cancel(burst);
+      return burst.account === accounts.get(program);
+    };
+    expect([1n, 2n, 4200n].map(isKnown)).toEqual([true, false, true]);
+  });
+
+  it("knows what programs were served when turns become longer or shorter", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+    world.arrive({ program: 1n, tokens: 500 });
+    world.drain();
+    world.sched.setQuantum(32);
+    const old = world.arrive({ program: 1n, tokens: 1 });
+    const young = world.arrive({ program: 2n, tokens: 60 });
+    world.drain();
+    expect(world.finished.slice(-2)).toEqual([young, old]);
   });
 });

@@ -83,7 +83,7 @@ export function fair(quantum: number, weightOf: (principal: string) => number = 
     prepaid.delete(burst);
   }
 
-  return {
+  const policy: Policy = {
     name: "fair",
     quantum,
     preemptive: true,
@@ -102,13 +102,13 @@ export function fair(quantum: number, weightOf: (principal: string) => number = 
       const it = of(burst);
       if (it.waiting++ === 0) {
         raise(floor);
-        it.key = Math.max(it.key, floor - CREDIT * quantum);
+        it.key = Math.max(it.key, floor - CREDIT * policy.quantum);
         backlogged.set(it.entry, it.key);
       }
       return { key: burst.readySince + burst.nice * AGING_US, group: it };
     },
     compare: (a, b) => of(a).key - of(b).key || a.quantumUsed - b.quantumUsed,
-    yields: (burst, head) => of(burst).key - of(head.burst).key >= quantum,
+    yields: (burst, head) => of(burst).key - of(head.burst).key >= policy.quantum,
     left(burst, granted) {
       const it = of(burst);
       if (--it.waiting === 0) {
@@ -139,6 +139,7 @@ export function fair(quantum: number, weightOf: (principal: string) => number = 
       principals.delete(first.item.name);
     },
   };
+  return policy;
 }
 
 function of({ account }: BurstView): Principal {

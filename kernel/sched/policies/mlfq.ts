@@ -60,10 +60,10 @@ export function mlfq(quantum: number, boostUs: number): Policy {
 
   /** Allotments are turns: quantum, 2 * quantum, 4 * quantum, … one after the other. */
   function levelAt(used: number): number {
-    return Math.min(LEVELS - 1, Math.floor(Math.log2(used / quantum + 1)));
+    return Math.min(LEVELS - 1, Math.floor(Math.log2(used / policy.quantum + 1)));
   }
 
-  return {
+  const policy: Policy = {
     name: "mlfq",
     quantum,
     preemptive: true,
@@ -88,7 +88,7 @@ export function mlfq(quantum: number, boostUs: number): Policy {
       const { level } = of(burst);
       const other = head.due ? 0 : of(head.burst).level;
       if (level !== other) return level > other;
-      return burst.quantumUsed >= quantum * 2 ** level;
+      return burst.quantumUsed >= policy.quantum * 2 ** level;
     },
     served(burst, service) {
       const process = of(burst);
@@ -100,4 +100,5 @@ export function mlfq(quantum: number, boostUs: number): Policy {
       if (--process.bursts === 0) idle.set(burst.spec.pid, process);
     },
   };
+  return policy;
 }

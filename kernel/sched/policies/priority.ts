@@ -15,7 +15,7 @@ import type { BurstView, Policy } from "../policy.js";
 /** @param quantum tokens of a turn @param agingUs waiting that is worth one nice value */
 export function priority(quantum: number, agingUs: number): Policy {
   const keyOf = ({ nice }: BurstView, since: number): number => since + nice * agingUs;
-  return {
+  const policy: Policy = {
     name: "priority",
     quantum,
     preemptive: true,
@@ -23,6 +23,8 @@ export function priority(quantum: number, agingUs: number): Policy {
     compare: (a, b) => a.nice - b.nice || a.quantumUsed - b.quantumUsed,
     // Would the other one go first if this one began to wait now?
     yields: (burst, head, now) =>
-      burst.quantumUsed >= quantum && keyOf(head.burst, head.burst.readySince) < keyOf(burst, now),
+      burst.quantumUsed >= policy.quantum &&
+      keyOf(head.burst, head.burst.readySince) < keyOf(burst, now),
   };
+  return policy;
 }

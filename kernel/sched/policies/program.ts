@@ -18,6 +18,7 @@
  * - While a program has no call its service is forgotten, by half in HALF_LIFE_US
  *   (docs/decisions/0025): what it did before a long pause says nothing of what comes.
  */
+import { Entry, Heap } from "../../heap.js";
 import { Account, type BurstView, costOf, type Policy } from "../policy.js";
 
 /** Width of the first level, in tokens generated. */
@@ -29,8 +30,8 @@ const STARVED = 10;
 /** A program that was served less is as one that was served so long, microseconds. */
 const LEAST_US = 3_000_000;
 const HALF_LIFE_US = 300_000_000;
-/** After so many half-lives nothing is left, and the program is forgotten. */
-const FORGOTTEN = 20;
+/** Programs without a call that are remembered; of more, those of whose service most is left. */
+const REMEMBERED = 4096;
 /** More programs than come. */
 const RANKS = 2 ** 40;
 
@@ -47,9 +48,16 @@ class Program extends Account {
   waitedUs = 0;
   servedUs = 0;
 
+  /** Among those that have no call. */
+  readonly entry: Entry<Program>;
+
   /** @param order who came first has the lower */
-  constructor(readonly order: number) {
+  constructor(
+    readonly id: bigint,
+    readonly order: number,
+  ) {
     super();
+    this.entry = new Entry<Program>(this, order);
     this.grade();
   }
 
@@ -79,30 +87,21 @@ class Program extends Account {
 /** @param quantum tokens of a turn on the last level */
 export function program(quantum: number): Policy {
   const programs = new Map<bigint, Program>();
-  /** Those without calls, who has been idle longest first. */
-  const idle = new Map<bigint, Program>();
+  /** Those without calls, of which least is left first. */
+  const idle = new Heap<Program>();
   let arrivals = 0;
 
-  function forget(now: number): void {
-    for (const [id, { idleSince }] of idle) {
-      if (now - idleSince < FORGOTTEN * HALF_LIFE_US) return;
-      idle.delete(id);
-      programs.delete(id);
-    }
-  }
-
-  return {
+  const policy: Policy = {
     name: "program",
     quantum,
     preemptive: true,
     entered({ spec: { program: id } }, now) {
-      forget(now);
       let it = programs.get(id);
       if (!it) {
-        it = new Program(++arrivals);
+        it = new Program(id, ++arrivals);
         programs.set(id, it);
       } else if (it.calls === 0) {
-        idle.delete(id);
+        idle.remove(it.entry);
         it.fade(now - it.idleSince);
       }
       it.calls++;
@@ -120,7 +119,7 @@ export function program(quantum: number): Policy {
       const { level } = of(burst);
       const other = head.due ? -1 : of(head.burst).level;
       if (level !== other) return level > other;
-      return level === LAST && burst.quantumUsed >= quantum;
+      return level === LAST && burst.quantumUsed >= policy.quantum;
     },
     left(burst, granted, waitedUs) {
       const it = of(burst);
@@ -141,9 +140,22 @@ export function program(quantum: number): Policy {
       const it = of(burst);
       if (--it.calls > 0) return;
       it.idleSince = now;
-      idle.set(burst.spec.program, it);
+      idle.set(it.entry, lastingOf(it));
+      const { first } = idle;
+      if (idle.size <= REMEMBERED || !first) return;
+      idle.remove(first);
+      programs.delete(first.item.id);
     },
   };
+  return policy;
+}
+
+/**
+ * Of two programs that are idle the one of which more is left now has more left at any time
+ * to come: all fade alike. So this needs no clock.
+ */
+function lastingOf({ service, idleSince }: Program): number {
+  return Math.log2(service) + idleSince / HALF_LIFE_US;
 }
 
 function of({ account }: BurstView): Program {

@@ -7,13 +7,14 @@ import type { Policy } from "../policy.js";
 
 /** @param quantum tokens of a turn */
 export function roundRobin(quantum: number): Policy {
-  return {
+  const policy: Policy = {
     name: "rr",
     quantum,
     preemptive: true,
     place: () => ({ key: 0 }),
     // Who has used most of its turn gives way first.
     compare: (a, b) => a.quantumUsed - b.quantumUsed || a.switchedInAt - b.switchedInAt,
-    yields: ({ quantumUsed }) => quantumUsed >= quantum,
+    yields: ({ quantumUsed }) => quantumUsed >= policy.quantum,
   };
+  return policy;
 }
