@@ -56,7 +56,8 @@ const Limits = z.strictObject({
     .min(1)
     .default(64 << 20),
   processes: z.int().min(1).default(512),
-  processesPerPrincipal: z.int().min(1).default(512),
+  /** Less than all, so that nobody is kept out by one who starts without end. */
+  processesPerPrincipal: z.int().min(1).default(384),
   /** Processes of the class realtime, of who is no administrator. */
   realtimePerPrincipal: z.int().min(0).default(0),
   /** Calls that wait until somebody has answered, of all and of one process. */

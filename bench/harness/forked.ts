@@ -1,7 +1,8 @@
 /** Programs of the benchmark: processes of their own that are told things, and tell. */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { lowerPriority } from "../../kernel/proc/os-process.js";
+import { systemClock } from "../../kernel/clock.js";
+import { Priorities } from "../../kernel/proc/priority.js";
 import { inCheckout } from "./root.js";
 import { withTimeout } from "./wait.js";
 
@@ -9,6 +10,7 @@ import { withTimeout } from "./wait.js";
 const START_MS = 120_000;
 /** Processes that are started at once: more would only wait for each other. */
 const AT_ONCE = 4;
+const priorities = new Priorities(systemClock);
 
 export class Forked implements AsyncDisposable {
   readonly #child: ChildProcess;
@@ -29,7 +31,7 @@ export class Forked implements AsyncDisposable {
   static async startAgent(path: string, settings: object): Promise<Forked> {
     const program = inCheckout("dist", "bench", path);
     const child = fork(program, [JSON.stringify(settings)], { detached: true });
-    lowerPriority(child.pid ?? 0);
+    if (child.pid !== undefined) priorities.lower(child.pid);
     return Forked.#greeted(child);
   }
 

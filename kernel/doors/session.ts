@@ -49,7 +49,7 @@ export class DoorSession {
   #state: "new" | "attaching" | "attached" | "over" = "new";
   #behind = false;
   readonly #early: (ClientFrame | Malformed)[] = [];
-  /** Signals for a reader who is behind, by name. */
+  /** Signals for a reader who is behind, or not attached yet, by name. */
   readonly #signals = new Map<string, Signal>();
   readonly #cancelHello: () => void;
 
@@ -122,8 +122,7 @@ export class DoorSession {
   /** The pipe takes frames again. */
   drained(): void {
     this.#behind = false;
-    for (const value of this.#signals.values()) this.#send({ $case: "signal", value });
-    this.#signals.clear();
+    this.#tellSignals();
     if (!this.#behind) this.#pipe.resume();
   }
 
@@ -156,8 +155,9 @@ export class DoorSession {
     this.#pipe.book.attached++;
     const welcome = { ...to, abi: ABI, features: [], kernelVersion: VERSION, node: `n${NODE}` };
     this.#onWelcome(welcome);
-    // Mail and signals that came before the attachment are in its mailbox; nothing is replayed here.
+    // Mail that came before is in its mailbox; of signals it hears now.
     this.#send({ $case: "welcome", value: welcome });
+    if (!this.#behind) this.#tellSignals();
     for (const message of this.#early.splice(0)) this.receive(message);
     if (!this.#behind) this.#pipe.resume();
   }
@@ -176,8 +176,14 @@ export class DoorSession {
 
   #signal(value: Signal): void {
     // As in Unix a signal that waits already is not queued again: who does not read gets it once.
-    if (this.#behind) this.#signals.set(value.name, value);
+    // And the first that a client hears is its welcome.
+    if (this.#behind || this.#state === "attaching") this.#signals.set(value.name, value);
     else this.#send({ $case: "signal", value });
+  }
+
+  #tellSignals(): void {
+    for (const value of this.#signals.values()) this.#send({ $case: "signal", value });
+    this.#signals.clear();
   }
 
   #send(frame: Frame): void {

@@ -5,12 +5,7 @@ import type { Duplex } from "node:stream";
 import { type FrameChannel, frames } from "../../proto/frame.js";
 import { FromDriver, ToDriver } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Log } from "../log.js";
-
-/**
- * Between the kernel's own and the agents' (os-process.ts): the kernel needs little of a processor
- * and at once, and a driver at work leaves none idle. Its threads take it over as they are made.
- */
-const DRIVER_NICE = 5;
+import { DRIVER_NICE } from "../proc/priority.js";
 
 export interface DriverEvents {
   message(message: FromDriver): void;
@@ -58,6 +53,7 @@ export class DriverProcess {
   }
 }
 
+/** Its threads take it over as they are made. */
 function lowerPriority({ pid }: ChildProcess): void {
   if (pid === undefined) return;
   try {

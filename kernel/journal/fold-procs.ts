@@ -42,7 +42,7 @@ export interface Budget {
   readonly quota: Readonly<Record<string, number>>;
   /** Given and generated, in all. */
   spent: number;
-  /** Those that are alive. */
+  /** Those that have a place: `hasPlace`. */
   processes: number;
   readonly holds: Holdings;
 }
@@ -109,8 +109,8 @@ export function applyProcess(state: State, record: ProcRecord): void {
       break;
     case "proc.exited":
       process.stopped = false;
-      if (!process.exit) for (const budget of process.budgets) budget.processes--;
       orphan(state, record.pid);
+      if (!process.exit && !hasLivingParent(state, process)) leavePlace(process);
       process.exit = { code: record.code, cause: record.cause, at: record.at };
       process.tokenHash = "";
       process.resumeHash = "";
@@ -120,6 +120,7 @@ export function applyProcess(state: State, record: ProcRecord): void {
       closeAllCaps(state, process);
       break;
     case "proc.reaped":
+      if (hasPlace(state, process)) leavePlace(process);
       endObject(state, { type: "process", id: record.pid });
       state.processes.delete(record.pid);
       break;
@@ -140,7 +141,35 @@ function budgetsOf(
 
 /** Its children are init's: the kernel's own, which waits for nobody and forgets them in time. */
 function orphan(state: State, parent: bigint): void {
-  for (const child of state.processes.values()) if (child.parent === parent) child.parent = INIT;
+  for (const child of state.processes.values()) {
+    if (child.parent !== parent) continue;
+    child.parent = INIT;
+    if (child.exit) leavePlace(child);
+  }
+}
+
+/**
+ * Whether the process has a place among those that there may be: it is alive, or dead and its
+ * living parent has not waited for it. Whoever starts programs and never asks how they ended
+ * fills the table as one who starts programs that stay.
+ */
+export function hasPlace(state: Table, process: Kin): boolean {
+  return !process.exit || hasLivingParent(state, process);
+}
+
+/** Of a process what its place depends on, and where to look its parent up. */
+type Kin = Readonly<Pick<ProcessState, "exit" | "parent">>;
+interface Table {
+  readonly processes: { get(pid: bigint): Kin | undefined };
+}
+
+function hasLivingParent({ processes }: Table, { parent }: Kin): boolean {
+  const found = processes.get(parent);
+  return found !== undefined && !found.exit;
+}
+
+function leavePlace({ budgets }: ProcessState): void {
+  for (const budget of budgets) budget.processes--;
 }
 
 /** Forgets the results that wait to be acknowledged. */

@@ -16,11 +16,13 @@ const RATE = 16 << 20;
 const BURST = 4 << 20;
 
 export class LogFile {
-  readonly #path: string;
+  readonly path: string;
   readonly #most: number;
   readonly #clock: Clock;
   #file: FileHandle | undefined;
   #size = 0;
+  /** Of the former file. */
+  #formerSize = 0;
   #last: Promise<unknown> = Promise.resolve();
   /** Bytes that could not be written. */
   #lost = 0;
@@ -30,7 +32,7 @@ export class LogFile {
 
   /** `most`: bytes of the file before it is rotated. */
   constructor(path: string, most: number, clock: Clock) {
-    this.#path = path;
+    this.path = path;
     this.#most = most;
     this.#clock = clock;
   }
@@ -40,8 +42,8 @@ export class LogFile {
    * that forgot them.
    */
   async begin(): Promise<void> {
-    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-    await Promise.all([rm(this.#path, { force: true }), rm(former(this.#path), { force: true })]);
+    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+    await removeLog(this.path);
     this.#file = await this.#open();
   }
 
@@ -71,6 +73,11 @@ export class LogFile {
     this.#hurry = true;
   }
 
+  /** Bytes on the disk. */
+  get bytes(): number {
+    return this.#size + this.#formerSize;
+  }
+
   async close(): Promise<void> {
     await this.#last;
     await this.#file?.close();
@@ -94,7 +101,7 @@ export class LogFile {
   }
 
   async #open(): Promise<FileHandle> {
-    const file = await open(this.#path, "a", 0o600);
+    const file = await open(this.path, "a", 0o600);
     this.#size = (await file.stat()).size;
     return file;
   }
@@ -102,8 +109,9 @@ export class LogFile {
   async #rotate(): Promise<void> {
     await this.#file?.close();
     this.#file = undefined;
+    this.#formerSize = this.#size;
     this.#size = 0;
-    await rename(this.#path, former(this.#path));
+    await rename(this.path, former(this.path));
   }
 
   async #pace(bytes: number): Promise<void> {
@@ -115,39 +123,12 @@ export class LogFile {
   }
 }
 
-/** The logs of those that run. */
-export class Logs {
-  readonly #open = new Map<bigint, LogFile>();
-  readonly #most: number;
-  readonly #clock: Clock;
-
-  constructor(most: number, clock: Clock) {
-    this.#most = most;
-    this.#clock = clock;
-  }
-
-  /** The log of a process; at its first start it is begun. */
-  async begin(pid: bigint, path: string): Promise<LogFile> {
-    const open = this.#open.get(pid);
-    if (open) return open;
-    const log = new LogFile(path, this.#most, this.#clock);
-    this.#open.set(pid, log);
-    await log.begin();
-    return log;
-  }
-
-  of(pid: bigint): LogFile | undefined {
-    return this.#open.get(pid);
-  }
-
-  /** The process is over. */
-  close(pid: bigint): void {
-    void this.#open.get(pid)?.close();
-    this.#open.delete(pid);
-  }
-}
-
 /** Where a log goes when its file is full. */
 export function former(path: string): string {
   return `${path}.1`;
+}
+
+/** Removes a log, its former file too. */
+export async function removeLog(path: string): Promise<void> {
+  await Promise.all([rm(path, { force: true }), rm(former(path), { force: true })]);
 }

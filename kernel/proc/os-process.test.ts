@@ -9,8 +9,9 @@ import type { Confinement } from "../journal/fold-procs.js";
 import { silentLog } from "../log.js";
 import { type Cgroup, Cgroups } from "./cgroups.js";
 import { Keeper } from "./keeper.js";
-import { Logs } from "./log-file.js";
+import { Logs } from "./logs.js";
 import { startOsProcess } from "./os-process.js";
+import { AGENT_NICE, Priorities } from "./priority.js";
 import { Stragglers } from "./stragglers.js";
 
 const dir = mkdtempSync(join(tmpdir(), "contix-os-"));
@@ -18,6 +19,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const keeper = new Keeper();
 const cgroups = new Cgroups(keeper, silentLog);
 const stragglers = new Stragglers(systemRandomness);
+const priorities = new Priorities(systemClock);
 const logs = new Logs(1 << 16, systemClock);
 let last = 0n;
 
@@ -33,7 +35,7 @@ async function run(argv: string[], confinement = FREE, cgroup?: Cgroup) {
   const spec = { argv, env: { SAID: "yes" }, cwd: dir, confinement, keeper, log };
   let ended: unknown;
   try {
-    const os = await startOsProcess({ ...spec, cgroup, stragglers }, (code, cause) => {
+    const os = await startOsProcess({ ...spec, cgroup, stragglers, priorities }, (code, cause) => {
       ended = { code, cause };
     });
     await os.gone;
@@ -42,6 +44,9 @@ async function run(argv: string[], confinement = FREE, cgroup?: Cgroup) {
   }
   return { ended, text: readFileSync(path, "utf8"), path };
 }
+
+/** Waits until it is nicer than it began; says how nice is what it starts then. */
+const LOWERED = `until [ "$(nice)" -gt 5 ]; do sleep 0.01; done; sh -c nice`;
 
 /** Starts two that are in sessions of their own when it ends, one of them without its environment. */
 const LEAVER = `
@@ -60,6 +65,11 @@ describe("an agent's OS process", () => {
     expect(text).toContain("SAID=yes");
     expect(text).toMatch(/^first\n/);
     expect(text).not.toContain("CONTIX_TEST_SECRET");
+  });
+
+  it("gives way to drivers with all that it starts", async () => {
+    const { text } = await run(["sh", "-c", LOWERED]);
+    expect(text).toBe(`${AGENT_NICE}\n`);
   });
 
   it("leaves nothing behind: what it started ends with it", async () => {

@@ -1,17 +1,15 @@
 /** The OS process of a spawned agent: its start, its output, its signals, its end. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { constants, setPriority } from "node:os";
+import { constants } from "node:os";
 import { ContixError, type Errno } from "../../proto/errno.js";
 import type { Program } from "../journal/fold-procs.js";
 import type { Cgroup } from "./cgroups.js";
 import { checkProgram, confined } from "./confine.js";
 import type { Keeper } from "./keeper.js";
 import type { LogFile } from "./log-file.js";
+import type { Priorities } from "./priority.js";
 import { MARK, type Stragglers } from "./stragglers.js";
 
-/** Agents run nicer than the driver: a busy neighbour costs the engine's two-thread barriers most. */
-const AGENT_NICE = 10;
 /** What a program wrote before it ended is read within so long. */
 const LAST_WORDS_MS = 1_000;
 const START_ERRNO: Readonly<Record<string, Errno>> = {
@@ -36,6 +34,7 @@ export interface OsProcessSpec extends Program {
   readonly cgroup?: Cgroup | undefined;
   /** Who finds, without such a group, what it leaves behind. */
   readonly stragglers: Stragglers;
+  readonly priorities: Priorities;
 }
 
 /**
@@ -47,14 +46,13 @@ export async function startOsProcess(
   spec: OsProcessSpec,
   onExit: (code: number, cause: string) => void,
 ): Promise<OsProcess> {
-  const { keeper, cgroup, stragglers } = spec;
+  const { keeper, cgroup, stragglers, priorities } = spec;
   const mark = cgroup ? undefined : stragglers.mark();
   const env = { ...inherited(), ...spec.env };
   if (mark !== undefined) env[MARK] = mark;
   checkProgram(spec.argv[0] ?? "", env.PATH ?? "", spec.cwd);
   const child = await started(spec, env);
   const osPid = child.pid ?? 0;
-  lowerPriority(osPid);
   const written = child.stdout ? spec.log.take(child.stdout) : Promise.resolve();
   const gone = new Promise<void>((end) => {
     child.once("exit", (code, signal) => {
@@ -63,6 +61,7 @@ export async function startOsProcess(
       cgroup?.end();
       if (mark !== undefined) stragglers.end(mark);
       keeper.forget(osPid);
+      priorities.forget(osPid);
       spec.log.hurry();
       void within(written, LAST_WORDS_MS).then(() => {
         // Whoever left its group may hold the other end for ever.
@@ -90,8 +89,11 @@ function started(spec: OsProcessSpec, env: Record<string, string>): Promise<Chil
         ...{ cwd: spec.cwd, env, detached: true },
         stdio: ["ignore", "pipe", "ignore"],
       });
-      // At once: the daemon may be killed in the next moment.
-      if (child.pid !== undefined) spec.keeper.watch(child.pid);
+      // At once: the daemon may be killed in the next moment, and what it starts is as it is.
+      if (child.pid !== undefined) {
+        spec.keeper.watch(child.pid);
+        spec.priorities.lower(child.pid);
+      }
       child.once("error", fail);
       child.once("spawn", () => resolve(child));
     } catch (error) {
@@ -127,19 +129,6 @@ function startError(error: NodeJS.ErrnoException, spec: OsProcessSpec): ContixEr
   }
   const message = `cannot start "${program?.slice(0, 256)}": ${error.message.slice(0, 256)}`;
   return new ContixError(START_ERRNO[error.code ?? ""] ?? "EIO", message, { argument: "argv" });
-}
-
-/**
- * Makes an agent give way to the driver. Where Linux groups processes by session,
- * a nice value counts within the agent's own session only, and the group has one too.
- */
-export function lowerPriority(osPid: number): void {
-  try {
-    setPriority(osPid, AGENT_NICE);
-    writeFileSync(`/proc/${osPid}/autogroup`, String(AGENT_NICE));
-  } catch {
-    // It is already over, or this system has no such groups: nothing to lower.
-  }
 }
 
 /** Signals the whole group, so that a program's own children go with it. */

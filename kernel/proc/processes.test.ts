@@ -1,16 +1,21 @@
 /** The process table on a kernel of stubs: no door, no driver, a clock that stands still. */
 import { describe, expect, it } from "vitest";
+import { Rates } from "../cap/rates/rates.js";
 import { tokenHash } from "../cap/tokens.js";
 import { systemRandomness } from "../clock.js";
+import { ConfigSchema } from "../config.js";
 import { memoryJournal } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
 import { silentLog } from "../log.js";
 import type { Port } from "../trap.js";
 import { Accounts } from "./accounts.js";
-import { Processes } from "./processes.js";
+import { type Birth, type Born, Processes } from "./processes.js";
+import { alone, WATCHED } from "./supervise/births.js";
 
-function table(limit: number) {
+function table(processes: number, processesPerPrincipal = processes) {
   const journal = memoryJournal();
+  const limits = { processes, processesPerPrincipal };
+  const config = ConfigSchema.parse({ home: "/home", detachGraceMs: 5, limits });
   const accounts = new Accounts();
   const timers = new Set<() => void>();
   const ports = new Map<bigint, Port>();
@@ -18,20 +23,23 @@ function table(limit: number) {
     timers.add(fn);
     return () => void timers.delete(fn);
   };
+  const clock = { now: () => 0, wall: () => 0, after };
   const kernel = {
-    ...{ journal, accounts, log: silentLog, random: systemRandomness },
-    config: { home: "/home", detachGraceMs: 5, limits: { processes: limit } },
-    clock: { now: () => 0, wall: () => 0, after },
-    trap: { forget() {}, attach() {}, detach: () => true, port: (pid: bigint) => ports.get(pid) },
-    ...{ rates: { checkProcesses() {}, forget() {} }, ask: { gone() {} } },
-    ...{ ipc: { processOver() {} }, time: { processOver() {} } },
+    ...{ journal, accounts, config, clock, log: silentLog, random: systemRandomness },
+    rates: new Rates({ clock, journal, accounts, config }),
+    trap: {
+      forget() {},
+      attach: (pid: bigint, port: Port) => void ports.set(pid, port),
+      detach: (pid: bigint) => ports.delete(pid) || true,
+      port: (pid: bigint) => ports.get(pid),
+    },
     life: { close: ({ cid }: { cid: bigint }) => ({ type: "ctx.closed", cid }) },
-    rates: { checkProcesses() {}, forget() {} },
     ...{ ask: { gone() {} }, ipc: { processOver() {} }, time: { processOver() {} } },
   } as unknown as Kernel;
   const procs = new Processes(kernel);
-  const create = (parent: bigint, spawned = true) =>
-    procs.create({ parent, name: "p", principal: "admin", nice: 0, spawned });
+  Object.assign(kernel, { procs });
+  const create = (parent: bigint, spawned = true, more: Partial<Birth> = {}) =>
+    procs.create({ parent, name: "p", principal: "admin", nice: 0, spawned, ...more });
   return { procs, create, journal, accounts, timers, ports };
 }
 
@@ -63,6 +71,28 @@ describe("the process table", () => {
     expect(() => create(parent)).toThrow(expect.objectContaining({ code: "EAGAIN" }));
     for (let i = 0; i < 32; i++) create(0n, false);
     expect(() => create(0n, false)).toThrow(expect.objectContaining({ code: "EAGAIN" }));
+  });
+
+  it("counts the dead whom nobody waits for as their principal's, and leaves room for others", () => {
+    const { processes, processesPerPrincipal } = ConfigSchema.parse({ home: "/home" }).limits;
+    const { procs, create, journal } = table(processes, processesPerPrincipal);
+    const spawner = create(0n, false, { principal: "bomb" }).pid;
+    const end = ({ pid }: Born): bigint => {
+      procs.exited(pid, 0, "exit");
+      return pid;
+    };
+    const spawn = () => end(create(spawner, true, { principal: "bomb" }));
+    for (let i = 1; i < processesPerPrincipal; i++) spawn();
+    expect(spawn).toThrow(expect.objectContaining({ code: "EAGAIN" }));
+    const other = create(0n, false, { principal: "other" }).pid;
+    for (let i = 0; i < 50; i++) create(other, true, { principal: "other" });
+    // One that was waited for makes room, and all of them when who started them is over.
+    const last = [...journal.state.processes.keys()].find((pid) => procs.get(pid)?.exit) ?? 0n;
+    journal.append(procs.reap(last));
+    spawn();
+    expect(spawn).toThrow(expect.objectContaining({ code: "EAGAIN" }));
+    procs.exited(spawner, 0, "exit");
+    create(0n, true, { principal: "bomb" });
   });
 
   it("closes the books of who is reaped, by a parent or as an orphan", () => {
@@ -130,6 +160,60 @@ describe("the process table", () => {
     expect(procs.get(pid)?.exit?.cause).toBe("detached");
     const again = (): unknown => procs.resume(pid, run, resumeToken, port);
     expect(again).toThrow(expect.objectContaining({ code: "EACCES" }));
+  });
+
+  it("keeps a signal for who is just being started", () => {
+    const { procs, create, journal } = table(9);
+    const { pid } = create(0n);
+    const process = procs.get(pid);
+    if (process) journal.append(...alone(process, { pid, ...WATCHED, policy: "always" }));
+    procs.signals.ask(pid, "TERM", 0n);
+    const its = os(() => {});
+    procs.started(pid, its);
+    expect(its.signals).toEqual(["SIGTERM"]);
+    // It was asked to end, and is not started again.
+    procs.exited(pid, 143, "signal TERM");
+    expect(procs.get(pid)?.exit?.cause).toBe("signal TERM");
+  });
+
+  it("keeps signals for who has lost its stream, each name once", () => {
+    const { procs, create } = table(9);
+    const { pid } = create(0n, false);
+    const heard: string[] = [];
+    const telling = { ...port, signal: ({ name }: { name: string }) => void heard.push(name) };
+    const { run, resumeToken } = procs.attach(pid, telling);
+    procs.lost(pid, telling);
+    for (const name of ["USR1", "TERM", "USR1"]) procs.signal(pid, name, 0n);
+    procs.resume(pid, run, resumeToken, telling);
+    expect(heard).toEqual(["USR1", "TERM"]);
+    procs.lost(pid, telling);
+    procs.resume(pid, run, resumeToken, telling);
+    expect(heard).toEqual(["USR1", "TERM"]);
+  });
+
+  it("takes to the system only what ends a program, once it has attached or is Node's", () => {
+    const { procs, create } = table(9);
+    const told = (argv: string[], attached: boolean): string[] => {
+      const confinement = { memoryBytes: 0, cpuUs: 0, openFiles: 0, permission: false };
+      const program = {
+        argv,
+        env: {},
+        cwd: "/",
+        confinement: { ...confinement, read: [], write: [] },
+      };
+      const { pid } = create(0n, true, { program });
+      const its = os(() => {});
+      procs.started(pid, its);
+      if (attached) procs.attach(pid, port);
+      procs.lost(pid, port);
+      for (const name of ["USR1", "ALRM", "CONT", "TERM"]) procs.signal(pid, name, 0n);
+      return its.signals;
+    };
+    expect(told(["sh", "agent.sh"], false)).toEqual([
+      ...["SIGUSR1", "SIGALRM", "SIGCONT", "SIGTERM"],
+    ]);
+    expect(told(["/usr/bin/node", "agent.js"], false)).toEqual(["SIGCONT", "SIGTERM"]);
+    expect(told(["python3", "agent.py"], true)).toEqual(["SIGCONT", "SIGTERM"]);
   });
 
   it("knows a spawned agent by its token, once, while it lives", () => {

@@ -4,11 +4,13 @@
  */
 import { ContixError } from "../../proto/errno.js";
 import type { Gift } from "../cap/births.js";
+import { ADMIN } from "../cap/principals.js";
 import type { Quota } from "../cap/rates/quota.js";
 import { ALL_RIGHTS } from "../cap/rights.js";
 import { tokenHash, tokenMatches } from "../cap/tokens.js";
 import { secret } from "../clock.js";
 import { makeId, showId } from "../ids.js";
+import { hasPlace } from "../journal/fold-procs.js";
 import type { Process } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
@@ -16,8 +18,9 @@ import type { Port } from "../trap.js";
 import { memoryBytes } from "../units.js";
 import { Cgroups } from "./cgroups.js";
 import { Keeper } from "./keeper.js";
-import { Logs } from "./log-file.js";
+import { Logs } from "./logs.js";
 import type { OsProcess } from "./os-process.js";
+import { Priorities } from "./priority.js";
 import { Signals } from "./signals.js";
 import { startProgram } from "./start-program.js";
 import { Stragglers } from "./stragglers.js";
@@ -72,12 +75,14 @@ export class Processes {
   readonly cgroups: Cgroups;
   /** What finds it where nothing holds it. */
   readonly stragglers: Stragglers;
+  readonly priorities: Priorities;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#waiters = new Waiters(kernel.journal.state);
     this.signals = new Signals(kernel, this.#os);
     this.stragglers = new Stragglers(kernel.random);
+    this.priorities = new Priorities(kernel.clock);
     this.cgroups = new Cgroups(this.keeper, kernel.log);
     this.logs = new Logs(
       Math.max(LOG_BYTES_LEAST, memoryBytes(kernel.config.agentLog, 0)),
@@ -99,12 +104,15 @@ export class Processes {
   create({ gifts = [], also = () => [], ...of }: Birth): Born {
     const { journal, config, clock } = this.#kernel;
     const held = this.#held();
-    if (held >= config.limits.processes + (of.spawned ? 0 : RESERVE)) {
+    const reserve = of.spawned ? 0 : RESERVE;
+    if (held >= config.limits.processes + reserve) {
       throw new ContixError("EAGAIN", `${held} processes are alive or not waited for, the limit`, {
         retryAfterUs: 1_000_000,
       });
     }
-    this.#kernel.rates.checkProcesses(of.principal, this.get(of.parent)?.budgets);
+    // Who administers gets in beside what his own agents have taken, too.
+    const own = of.principal === ADMIN ? reserve : 0;
+    this.#kernel.rates.checkProcesses(of.principal, this.get(of.parent)?.budgets, own);
     const pid = makeId(journal.node, journal.state.counters.pid + 1);
     const log = of.spawned ? `${config.home}/logs/${showId(pid)}.log` : "";
     const parent = this.get(of.parent);
@@ -136,6 +144,7 @@ export class Processes {
     this.#kernel.journal.append({ type: "proc.run", pid, run, tokenHash: "", resumeHash });
     this.#kernel.trap.attach(pid, port, "new");
     this.supervisor.pat(pid);
+    this.signals.reached(pid);
     return { pid, run, resumeToken, principal: process.principal };
   }
 
@@ -156,6 +165,7 @@ export class Processes {
     this.#grace.get(pid)?.();
     this.#grace.delete(pid);
     this.#kernel.trap.attach(pid, port, "same");
+    this.signals.reached(pid);
     return { pid, run, resumeToken, principal: process.principal };
   }
 
@@ -195,6 +205,7 @@ export class Processes {
     this.supervisor.began(pid);
     if (process.stopped) os.signal("SIGSTOP");
     if (this.#ending) os.signal("SIGKILL");
+    else this.signals.reached(pid);
   }
 
   osPid(pid: bigint): number {
@@ -315,20 +326,17 @@ export class Processes {
 
   /** Processes that are alive, or dead and still to be waited for by a living parent. */
   #held(): number {
+    const { state } = this.#kernel.journal;
     let count = 0;
-    for (const process of this.#kernel.journal.state.processes.values()) {
-      if (process.guest) continue;
-      const parent = this.get(process.parent);
-      if (!process.exit || (parent && !parent.exit)) count++;
+    for (const process of state.processes.values()) {
+      if (!process.guest && hasPlace(state, process)) count++;
     }
     return count;
   }
 
   #orphans(): Process[] {
-    return [...this.#kernel.journal.state.processes.values()].filter((process) => {
-      const parent = this.get(process.parent);
-      return process.exit && (!parent || parent.exit);
-    });
+    const { state } = this.#kernel.journal;
+    return [...state.processes.values()].filter((process) => !hasPlace(state, process));
   }
 
   /** Zombies without a living parent are reaped, the oldest first, beyond what `ps -a` shows. */

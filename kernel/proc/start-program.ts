@@ -32,10 +32,10 @@ export async function startProgram(kernel: Kernel, pid: bigint): Promise<OsProce
     ...heartbeatEnv(journal.state.supervision, pid),
   };
   let ended = false;
-  const { keeper, logs, cgroups, stragglers } = procs;
+  const { keeper, logs, cgroups, stragglers, priorities } = procs;
   const opened = await logs.begin(pid, log);
   const cgroup = cgroups.make(showId(pid), program.confinement.memoryBytes);
-  const spec = { ...program, env, keeper, cgroup, stragglers, log: opened };
+  const spec = { ...program, env, keeper, cgroup, stragglers, priorities, log: opened };
   const os = await startOsProcess(spec, (code, cause) => {
     ended = true;
     procs.exited(pid, code, cause);

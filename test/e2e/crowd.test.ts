@@ -83,6 +83,15 @@ const COMPANY: Readonly<Record<string, { readonly body: string; readonly options
       await os.ipc.recv();`,
     options: { quota: { processes: 8 } },
   },
+  "waits for nobody": {
+    body: `
+      for (;;) {
+        const error = await os.proc.spawn(["true"]).then(() => {}, (error) => error);
+        if (error) { await tell(error.code); break; }
+      }
+      await os.ipc.recv();`,
+    options: { quota: { processes: 8 } },
+  },
 };
 
 it("all finish, each with its own answers, none lost and none doubled, beside a flood, a dead reader, a wrong clock and a fork bomb", async () => {
@@ -100,6 +109,7 @@ it("all finish, each with its own answers, none lost and none doubled, beside a 
     "reads no stream": "begun",
     "has a wrong clock": "5",
     "is a fork bomb": "EAGAIN",
+    "waits for nobody": "EAGAIN",
   });
 
   const crowd = await Promise.all(

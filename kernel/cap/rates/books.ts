@@ -4,6 +4,7 @@
  * in flight, tokens set aside.
  */
 import type { Clock } from "../../clock.js";
+import { hasPlace } from "../../journal/fold-procs.js";
 import type { Journal, Process } from "../../journal/journal.js";
 import type { Account, Accounts } from "../../proc/accounts.js";
 import { Bucket } from "./bucket.js";
@@ -149,10 +150,11 @@ export class QuotaBooks {
   }
 
   processes(principal: string): number {
+    const { state } = this.#with.journal;
     let count = 0;
-    for (const process of this.#with.journal.state.processes.values()) {
-      const counts = !process.exit && !process.guest;
-      if (process.principal === principal && counts) count++;
+    for (const process of state.processes.values()) {
+      if (process.principal !== principal || process.guest) continue;
+      if (hasPlace(state, process)) count++;
     }
     return count;
   }

@@ -182,7 +182,7 @@ describe("what is left", () => {
       ["process", Number.POSITIVE_INFINITY, 0],
       ["principal", 9, 0],
     ]);
-    expect(of("processes")).toEqual([["principal", 512, 2]]);
+    expect(of("processes")).toEqual([["principal", 384, 2]]);
   });
 });
 
@@ -225,7 +225,7 @@ describe("a budget", () => {
     born(10n, 1n, quota);
     born(11n, 10n, own);
     born(12n, 11n);
-    return { ...made, parent: process(10n), child: process(11n), grandchild: process(12n) };
+    return { ...made, born, parent: process(10n), child: process(11n), grandchild: process(12n) };
   }
 
   it("is one for a process and all that it spawned, also when who had it is over", () => {
@@ -241,13 +241,25 @@ describe("a budget", () => {
   });
 
   it("counts who lives, and the smallest of several holds", () => {
-    const { rates, journal, parent, grandchild } = family({ processes: 4 }, { processes: 2 });
+    const { rates, journal, born, parent, grandchild } = family({ processes: 4 }, { processes: 2 });
     expect(() => rates.checkProcesses("team", grandchild.budgets)).toThrow(eagain(/processes/));
     rates.checkProcesses("team", parent.budgets);
     expect(rates.remaining(grandchild, "processes")).toBe(0);
-    journal.append({ type: "proc.exited", pid: 12n, code: 0, cause: "exit", at: 0 });
+    const end = (pid: bigint) =>
+      journal.append({ type: "proc.exited", pid, code: 0, cause: "exit", at: 0 });
+    end(12n);
+    // Its parent has not waited for it.
+    expect(() => rates.checkProcesses("team", grandchild.budgets)).toThrow(eagain(/waited for/));
+    journal.append({ type: "proc.reaped", pid: 12n });
     rates.checkProcesses("team", grandchild.budgets);
     expect(rates.remaining(parent, "processes")).toBe(2);
+    born(13n, 11n);
+    end(13n);
+    // The end of their parent lets zombies go, once.
+    end(11n);
+    expect(rates.remaining(parent, "processes")).toBe(2);
+    journal.append({ type: "proc.reaped", pid: 13n }, { type: "proc.reaped", pid: 11n });
+    expect(rates.remaining(parent, "processes")).toBe(3);
   });
 
   it("of a rate holds for all of them together", () => {

@@ -118,17 +118,20 @@ export class Rates {
     room.charge(tokens);
   }
 
-  /** A process more for the principal, and its parent's budgets? EAGAIN, as processes end. */
-  checkProcesses(principal: string, budgets: readonly Budget[] = []): void {
+  /**
+   * A process more for the principal, and its parent's budgets? EAGAIN, as processes end.
+   * `reserve`: places beyond the principal's.
+   */
+  checkProcesses(principal: string, budgets: readonly Budget[] = [], reserve = 0): void {
     for (const { of, quota, processes } of budgets) {
       if (processes < (quota.processes ?? NONE)) continue;
-      const message = `${processes} processes live on the quota processes that ${showId(of)} was given, the limit`;
+      const message = `${processes} processes are alive or not waited for on the quota processes that ${showId(of)} was given, the limit`;
       throw new ContixError("EAGAIN", message, { retryAfterUs: 10 * FULL_RETRY_US });
     }
     const limit = this.#books.limit(principal, "processes");
-    const alive = this.#books.processes(principal);
-    if (alive < limit) return;
-    const message = `${alive} processes of the principal ${principal} are alive, the limit (quota processes)`;
+    const held = this.#books.processes(principal);
+    if (held < limit + reserve) return;
+    const message = `${held} processes of the principal ${principal} are alive or not waited for, the limit (quota processes)`;
     throw new ContixError("EAGAIN", message, { retryAfterUs: 10 * FULL_RETRY_US });
   }
 
