@@ -1,7 +1,7 @@
 /** Flags of `contix run` that say what a program is given and held to. */
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { memoryBytes, SIZE } from "../../kernel/units.js";
+import { DURATION, durationUs, memoryBytes, SIZE } from "../../kernel/units.js";
 import type { SpawnOptions } from "../../syscalls/index.js";
 import { collect, number, whole } from "../command.js";
 import { usage } from "../errors.js";
@@ -11,6 +11,7 @@ export interface ProgramFlags {
   readonly class?: "realtime" | "interactive" | "batch";
   readonly quota?: readonly string[];
   readonly restart?: "never" | "on-failure" | "always";
+  /** Milliseconds. */
   readonly watchdog?: number;
   readonly memory?: number;
   readonly cpu?: number;
@@ -27,10 +28,13 @@ export function addProgramFlags(command: Command): Command {
     .addOption(new Option("--class <class>", "ranks before nice").choices(classes))
     .option("--quota <name=limit>", "of it and all it spawns; may be given again", collect)
     .addOption(new Option("--restart <policy>", "start it again when it ends").choices(policies))
-    .option("--watchdog <seconds>", "end it when it hangs for so long", number(0.01, 86_400))
+    .option("--watchdog <time>", "end it when it hangs for so long, such as 30s or 2m", readTime)
     .option("--memory <size>", "of each of its OS processes, such as 2GiB", readSize)
     .option("--cpu <seconds>", "CPU time in all", number(0.001, 1e9))
-    .option("--permission", "a Node program: no files but its own, no child processes")
+    .option(
+      "--permission",
+      "a Node program, of JavaScript: no files but its own, no child processes",
+    )
     .option("--read <path>", "with --permission: it may read this too", collect)
     .option("--write <path>", "with --permission: it may write this", collect);
 }
@@ -41,7 +45,7 @@ export function spawnOptions(flags: ProgramFlags): SpawnOptions {
   const at = (paths: readonly string[] = []): string[] => paths.map((path) => resolve(path));
   return {
     ...{ nice, class: rank, restart, newSession: true, quota: readQuota(quota) },
-    watchdog: watchdog === undefined ? undefined : watchdog * 1000,
+    watchdog,
     confinement: {
       ...{ memoryBytes: memory, cpuSeconds: cpu, permission },
       ...{ read: at(flags.read), write: at(flags.write) },
@@ -58,6 +62,17 @@ function readQuota(items: readonly string[]): Record<string, number> {
     quota[name] = Number(limit);
   }
   return quota;
+}
+
+const A_DAY_MS = 86_400_000;
+
+/** Milliseconds of `30s`, `2m`, or of seconds without a unit, as those of --cpu. */
+function readTime(text: string): number {
+  const seconds = /^\d+(\.\d+)?$/.test(text);
+  const known = seconds || DURATION.test(text);
+  const ms = seconds ? Number(text) * 1000 : durationUs(text) / 1000;
+  if (known && ms >= 100 && ms <= A_DAY_MS) return ms;
+  throw new InvalidArgumentError("a time such as 30s or 2m, from 100ms to 24h");
 }
 
 function readSize(text: string): number {

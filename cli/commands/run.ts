@@ -47,8 +47,8 @@ export function registerRun(program: Command): void {
     "contix run -i agents/support.ts agents/data/faq",
     "contix run -e LANG=C python3 agent.py",
     "contix run --class batch --quota tokens=50000 --quota processes=8 agents/hello.ts",
-    "contix run -d --restart on-failure --watchdog 30 agents/hello.ts",
-    "contix run --memory 1GiB --permission --read /srv/data agents/hello.ts",
+    "contix run -d --restart on-failure --watchdog 30s agents/hello.ts",
+    "contix run --memory 1GiB --permission --read /srv/data dist/agent.js",
     "contix run -f agents/teams/review.yaml",
   ]);
 }

@@ -1,14 +1,28 @@
 /** What stands between agents, and between them and the machine: said as it is, so that nobody trusts more. */
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { loadConfig } from "../../kernel/config.js";
+import { AGENT_NICE, DRIVER_NICE } from "../../kernel/proc/priority.js";
 import { type AgentCgroups, agentCgroups } from "./cgroup.js";
 import { type Check, ok, warn } from "./check.js";
 
 /** Sets a limit of memory as a start of an agent does, and reads it back, KiB. */
 const PROBE = "ulimit -d 1048576 && ulimit -d";
 
+/** What of the machine decides. */
+interface Machine {
+  readonly cgroups: AgentCgroups;
+  /** Processes are weighed by session first. */
+  readonly autogroup: boolean;
+  readonly root: boolean;
+}
+
 export async function checkIsolation(home: string): Promise<Check> {
-  const cgroups = await agentCgroups(home);
+  const root = process.getuid?.() === 0;
+  return isolation(home, { cgroups: await agentCgroups(home), autogroup: hasAutogroup(), root });
+}
+
+export function isolation(home: string, { cgroups, ...weights }: Machine): Check {
   const user = process.getuid === undefined ? "this user" : `user ${process.getuid()}`;
   const each = "an OS process in a group of its own and a one-time token for each agent";
   const found = [
@@ -16,6 +30,7 @@ export async function checkIsolation(home: string): Promise<Check> {
     limits(home),
     "Node's permissions for who asks (contix run --permission)",
     together(cgroups),
+    priorities(weights),
     "no sandbox: run only programs you trust",
   ].join("; ");
   if (holds()) return ok("isolation", found);
@@ -34,6 +49,23 @@ function together({ held, controllers }: AgentCgroups): string {
   if (controllers === undefined) return `${dies}; which limits they set shows with the first agent`;
   if (controllers.length === 0) return `${dies}; they were given no controllers and limit nothing`;
   return `${dies}; they limit all of an agent together: ${controllers.join(", ")}`;
+}
+
+/** Who gives way to whom. */
+function priorities({ autogroup, root }: Pick<Machine, "autogroup" | "root">): string {
+  const nice = `agents run at nice ${AGENT_NICE}, drivers at ${DRIVER_NICE}`;
+  if (!autogroup) return nice;
+  const groups = `${nice}, and so do the agents' session groups (autogroup)`;
+  return root ? groups : `${groups}, of which the system lowers one in 100 ms`;
+}
+
+function hasAutogroup(): boolean {
+  try {
+    return readFileSync("/proc/sys/kernel/sched_autogroup_enabled", "utf8").trim() === "1";
+  } catch {
+    // No such thing on this system.
+    return false;
+  }
 }
 
 function limits(home: string): string {

@@ -40,12 +40,21 @@ describe("the daemon", () => {
   });
 
   it("is checked by doctor", async () => {
-    const checks: { name: string; status: string }[] = JSON.parse(
+    const checks: { name: string; status: string; found: string }[] = JSON.parse(
       await bench.ok(["doctor", "--json"]),
     );
     const status = new Map(checks.map((check) => [check.name, check.status]));
     for (const name of ["node", "koffi", "onnxruntime", "home", "config", "model", "daemon"])
       expect([name, status.get(name)]).toEqual([name, "ok"]);
+    const isolation = checks.find(({ name }) => name === "isolation")?.found ?? "";
+    // Its daemon may make control groups here, or not; one of both is said.
+    expect(isolation).toMatch(
+      /control groups \(cgroup v2\): agents die|no control group \(cgroup v2\)/,
+    );
+    expect(isolation).toContain("a one-time token for each agent");
+    expect(isolation).toContain("limits by setrlimit: 4GiB of memory");
+    expect(isolation).toContain("agents run at nice 10, drivers at 5");
+    expect(isolation).toContain("no sandbox");
   });
 
   it("ends by down, which then has nothing more to do", async () => {
@@ -107,6 +116,25 @@ describe("agents", () => {
     expect(stderr).toContain(`contix: ${pid} ended: signal KILL`);
   });
 
+  it("run: under Node's permissions a program has its own folder; TypeScript is refused", async () => {
+    const dir = join(bench.root, "apart");
+    mkdirSync(dir);
+    writeFileSync(join(dir, "own.txt"), "own");
+    const agent = join(dir, "agent.mjs");
+    writeFileSync(
+      agent,
+      `import { readFileSync } from "node:fs";
+       const read = (path) => { try { return readFileSync(path, "utf8"); } catch ({ code }) { return code; } };
+       console.log(read(new URL("own.txt", import.meta.url)), read("/etc/passwd"));`,
+    );
+    expect(await bench.ok(["run", "--permission", agent])).toContain("own ERR_ACCESS_DENIED\n");
+    const typed = join(dir, "typed.ts");
+    writeFileSync(typed, "export {};");
+    const refused = await bench.run(["run", "--permission", typed]);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toMatch(/EINVAL: typed\.ts is TypeScript, .* run the \.js/);
+  });
+
   it("run --detach, ps, logs and kill", async () => {
     const path = program("worker.mjs", "console.log('at work'); setInterval(() => {}, 1000);");
     const pid = (await bench.ok(["run", "--detach", "--nice", "5", path])).trim();
@@ -114,6 +142,8 @@ describe("agents", () => {
     expect(await bench.ok(["ps"])).toMatch(new RegExp(`^${pid}  worker +ready `, "m"));
     const following = bench.start(["logs", "--follow", pid.replace("n1.", "")]);
     await following.says("at work");
+    // One that its program does not handle.
+    await bench.ok(["kill", "-s", "ALRM", pid]);
     await bench.ok(["kill", pid]);
     expect((await following.ended).code).toBe(0);
     expect(await bench.ok(["ps"])).not.toContain(pid);

@@ -1,5 +1,6 @@
 /** The life of processes, with real daemons and real programs: stopped, signalled, held to quotas, outlived. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { getPriority } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Child, Os } from "../../syscalls/index.js";
 import { startTestKernel, type TestKernel } from "../../syscalls/testing.js";
@@ -171,6 +172,44 @@ describe("quotas of a process", () => {
   });
 });
 
+describe("an agent's OS process", () => {
+  it("bears no token on its command line", async () => {
+    const child = await spawnAgent(
+      os,
+      `console.log(JSON.stringify({ token: process.env.CONTIX_TOKEN })); await os.ipc.recv();`,
+    );
+    await until(async () => (await logOf(child)).includes("\n"));
+    const { token } = JSON.parse(await logOf(child));
+    expect(token).toMatch(/^\S{20,}$/);
+    const ours = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+    const lines = ours.map((osPid) => {
+      try {
+        return readFileSync(`/proc/${osPid}/cmdline`, "latin1");
+      } catch {
+        // It ended meanwhile.
+        return "";
+      }
+    });
+    const own = readFileSync(`/proc/${await osPidOf(os, child.pid)}/cmdline`, "latin1");
+    expect(own).toContain("CONTIX_TOKEN");
+    expect(lines).toContain(own);
+    expect(lines.filter((line) => line.includes(token))).toEqual([]);
+    await child.kill("KILL");
+  });
+
+  it("and those that it starts give way to drivers", async () => {
+    const { driverPid } = await os.sys.uname();
+    const lowered = 'until [ "$(nice)" -gt 5 ]; do sleep 0.01; done; sleep 600 & echo $!; wait';
+    const child = await os.proc.spawn(["sh", "-c", lowered]);
+    await until(async () => (await logOf(child)).includes("\n"));
+    const its = Number(await logOf(child));
+    for (const osPid of [await osPidOf(os, child.pid), its]) {
+      expect(getPriority(osPid)).toBeGreaterThan(getPriority(driverPid));
+    }
+    await child.kill("KILL");
+  });
+});
+
 describe("bad input", () => {
   it("is a typed error, whatever is wrong", async () => {
     const refused = async (what: Promise<unknown>) =>
@@ -191,6 +230,8 @@ describe("bad input", () => {
     expect(
       await spawn({ confinement: { permission: true, read: [kernel.home] } }, ["node", "a.js"]),
     ).toBe("EINVAL");
+    const compiled = ["node", "--import", "file:///x/tsx.mjs", "agent.ts"];
+    expect(await spawn({ cwd: "/", confinement: { permission: true } }, compiled)).toBe("EINVAL");
     expect(await refused(os.proc.nice(os.pid, 99))).toBe("EINVAL");
     expect(await refused(os.proc.kill("n1.4000000"))).toBe("ESRCH");
     expect(await refused(os.proc.kill(os.pid, "WINCH"))).toBe("EINVAL");

@@ -2,6 +2,7 @@
 
 const LIFE = "test/e2e/processes-life.test.ts";
 const OS = "kernel/proc/os-process.test.ts";
+const PROCESSES = "kernel/proc/processes.test.ts";
 const KEEPER = "kernel/proc/keeper.test.ts";
 
 /** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string, only?: string])[]} */
@@ -23,6 +24,34 @@ const ROWS = [
     "has its calls held",
   ],
   [
+    "life: who is just being started hears no signal",
+    "kernel/proc/processes.ts",
+    "    else this.signals.reached(pid);\n",
+    "",
+    PROCESSES,
+  ],
+  [
+    "life: who had lost its stream hears no signal",
+    "kernel/proc/processes.ts",
+    '"same");\n    this.signals.reached(pid);\n',
+    '"same");\n',
+    PROCESSES,
+  ],
+  [
+    "life: the system's ALRM ends an agent whose stream is cut",
+    "kernel/proc/signals.ts",
+    "return known && run === 0 && !isNode",
+    "return known || run === 0 || !isNode",
+    PROCESSES,
+  ],
+  [
+    "life: a signal comes before the welcome",
+    "kernel/doors/session.ts",
+    ' || this.#state === "attaching"',
+    "",
+    "kernel/doors/session.test.ts",
+  ],
+  [
     "life: a group is whoever is in it",
     "kernel/proc/calls.ts",
     "pid === target || reaches(asker, pid, RIGHTS.signal)",
@@ -37,6 +66,48 @@ const ROWS = [
     "",
     LIFE,
     "ends the whole team",
+  ],
+  [
+    "life: the dead whom nobody waits for have no place",
+    "kernel/journal/fold-procs.ts",
+    "return !process.exit || hasLivingParent(state, process);",
+    "return !process.exit;",
+    PROCESSES,
+  ],
+  [
+    "life: the dead whom nobody waits for are on no budget",
+    "kernel/journal/fold-procs.ts",
+    "if (!process.exit && !hasLivingParent(state, process)) leavePlace(process);",
+    "if (!process.exit) leavePlace(process);",
+    "kernel/cap/rates/rates.test.ts",
+  ],
+  [
+    "life: orphans stay on the budget of who is over",
+    "kernel/journal/fold-procs.ts",
+    "    if (child.exit) leavePlace(child);\n",
+    "",
+    "kernel/cap/rates/rates.test.ts",
+  ],
+  [
+    "life: one principal may take all places",
+    "kernel/config.ts",
+    "processesPerPrincipal: z.int().min(1).default(384)",
+    "processesPerPrincipal: z.int().min(1).default(512)",
+    PROCESSES,
+  ],
+  [
+    "life: who administers is kept out by his agents",
+    "kernel/proc/processes.ts",
+    "of.principal === ADMIN ? reserve : 0",
+    "0",
+    PROCESSES,
+  ],
+  [
+    "life: calls that are over stay with who is stopped",
+    "kernel/trap.ts",
+    "    live.held.delete(call.syscall.seq);\n",
+    "",
+    "kernel/trap.test.ts",
   ],
   [
     "life: what is spawned has no budget",
@@ -71,6 +142,36 @@ const ROWS = [
     "is a typed error",
   ],
   [
+    "life: an option's value is taken for the script",
+    "kernel/proc/node-command.ts",
+    "else if (value === undefined && (WITH_VALUE.has(option) || CODE.has(option))) i++;",
+    "",
+    "kernel/proc/node-command.test.ts",
+  ],
+  [
+    "life: TypeScript under permissions fails by itself",
+    "kernel/proc/confine.ts",
+    "if (script !== undefined && isTypeScript(script)) {",
+    "if (script === '') {",
+    LIFE,
+    "is a typed error",
+  ],
+  [
+    "life: agents weigh as much as drivers",
+    "kernel/proc/priority.ts",
+    "export const AGENT_NICE = 10;",
+    "export const AGENT_NICE = 0;",
+    LIFE,
+    "give way to drivers",
+  ],
+  [
+    "life: a session group that the system did not lower is left",
+    "kernel/proc/priority.ts",
+    'code !== "EAGAIN";',
+    'code !== "";',
+    "kernel/proc/priority.test.ts",
+  ],
+  [
     "life: agents outlive a daemon that is killed",
     "kernel/proc/keeper.ts",
     'for g in $groups; do kill -s KILL -- "-$g"; done',
@@ -91,6 +192,20 @@ const ROWS = [
     "    if (this.#size > 0 && this.#size + bytes.length > this.#most) await this.#rotate();\n",
     "",
     OS,
+  ],
+  [
+    "life: logs of those that are over stay",
+    "kernel/proc/logs.ts",
+    "this.#past.size <= KEPT && ",
+    "",
+    "kernel/proc/logs.test.ts",
+  ],
+  [
+    "life: logs of those that are over have any size",
+    "kernel/proc/logs.ts",
+    " && this.#pastBytes <= most",
+    "",
+    "kernel/proc/logs.test.ts",
   ],
   [
     "life: PRESSURE is told with every call",

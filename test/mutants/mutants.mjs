@@ -235,7 +235,7 @@ export const MUTANTS = [
   {
     name: "guard: agents may lock the operator out",
     file: "kernel/proc/processes.ts",
-    from: "(of.spawned ? 0 : RESERVE)",
+    from: "of.spawned ? 0 : RESERVE",
     to: "0",
     tests: ["kernel/proc/processes.test.ts"],
   },
