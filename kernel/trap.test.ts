@@ -62,7 +62,9 @@ describe("a process that is stopped", () => {
     expect([...held.keys()]).toEqual([10_001n]);
     replies.length = 0;
     bare.kernel.procs.signal(pid, "CONT", 0n);
-    expect(replies.map(({ seq, result }) => [seq, result?.$case])).toEqual([[10_001n, "heartbeat"]]);
+    expect(replies.map(({ seq, result }) => [seq, result?.$case])).toEqual([
+      [10_001n, "heartbeat"],
+    ]);
     expect(held.size).toBe(0);
   });
 });
