@@ -128,7 +128,7 @@ export class Trap extends InFlight {
     };
     try {
       this.#authorize(row, call);
-      if (row.kind !== "pure") this.kernel.audit.admit();
+      if (row.kind !== "pure") this.kernel.audit.admit(row.takes ? call.process.pid : undefined);
       this.kernel.rates.admit(call);
       call.admitted = true;
       const asked = this.kernel.ask.before(call);
