@@ -7,6 +7,7 @@
  */
 import { closeAllCaps, endObject } from "./fold-caps.js";
 import { emptyInbox } from "./fold-ipc.js";
+import { hold } from "./fold-mail.js";
 import { COUNTER, type Holdings, type ProcessState, type State } from "./state.js";
 
 /** How the scheduler ranks processes before it looks at their nice values. */
@@ -44,6 +45,8 @@ export interface Budget {
   spent: number;
   /** Those that are alive. */
   processes: number;
+  /** Bytes in their inboxes, and in the mailboxes and pipes that they opened. */
+  mailBytes: number;
   readonly holds: Holdings;
 }
 
@@ -109,21 +112,35 @@ export function applyProcess(state: State, record: ProcRecord): void {
       break;
     case "proc.exited":
       process.stopped = false;
-      if (!process.exit) for (const budget of process.budgets) budget.processes--;
+      if (!process.exit) leave(state, process);
       orphan(state, record.pid);
       process.exit = { code: record.code, cause: record.cause, at: record.at };
       process.tokenHash = "";
       process.resumeHash = "";
       forgetResults(process);
-      process.mailbox.mails.length = 0;
-      process.mailbox.bytes = 0;
       closeAllCaps(state, process);
       break;
     case "proc.reaped":
       endObject(state, { type: "process", id: record.pid });
+      if (!process.exit) leave(state, process);
       state.processes.delete(record.pid);
       break;
   }
+}
+
+/** It is alive no more: nobody counts it, and its inbox is gone. */
+function leave(state: State, { guest, principal, budgets, mailbox }: ProcessState): void {
+  for (const budget of budgets) budget.processes--;
+  if (!guest) countAlive(state, principal, -1);
+  hold(state.ipc, mailbox, -mailbox.bytes);
+  mailbox.mails.length = 0;
+  mailbox.bytes = 0;
+}
+
+function countAlive({ alive }: State, principal: string, by: 1 | -1): void {
+  const now = (alive.get(principal) ?? 0) + by;
+  if (now > 0) alive.set(principal, now);
+  else alive.delete(principal);
 }
 
 /** Its own, if it was given one, and those that bound its parent. */
@@ -132,7 +149,7 @@ function budgetsOf(
   { pid, parent, quota }: Extract<ProcRecord, { type: "proc.created" }>,
 ): Budget[] {
   const holds = { contexts: 0, tokens: 0, pinnedPages: 0 };
-  const own = quota ? [{ of: pid, quota, spent: 0, processes: 0, holds }] : [];
+  const own = quota ? [{ of: pid, quota, spent: 0, processes: 0, mailBytes: 0, holds }] : [];
   const budgets = [...own, ...(state.processes.get(parent)?.budgets ?? [])];
   for (const budget of budgets) budget.processes++;
   return budgets;
@@ -153,7 +170,11 @@ export function forgetResults(process: ProcessState): void {
 function create(state: State, record: Extract<ProcRecord, { type: "proc.created" }>): void {
   const { pid } = record;
   const { guest = false } = record;
-  if (!guest) state.counters.pid = Math.max(state.counters.pid, Number(pid & COUNTER));
+  if (!guest) {
+    state.counters.pid = Math.max(state.counters.pid, Number(pid & COUNTER));
+    countAlive(state, record.principal, 1);
+  }
+  const budgets = budgetsOf(state, record);
   state.processes.set(pid, {
     pid,
     parent: record.parent,
@@ -169,7 +190,7 @@ function create(state: State, record: Extract<ProcRecord, { type: "proc.created"
     group: record.group ?? pid,
     session: record.session ?? pid,
     program: record.program,
-    budgets: budgetsOf(state, record),
+    budgets,
     nice: record.nice,
     stopped: false,
     run: 0,
@@ -184,7 +205,7 @@ function create(state: State, record: Extract<ProcRecord, { type: "proc.created"
     intents: new Map(),
     ackedThrough: 0n,
     lastSeq: 0n,
-    mailbox: emptyInbox(pid, record.principal),
+    mailbox: emptyInbox(pid, record.principal, budgets),
     holds: { contexts: 0, tokens: 0, pinnedPages: 0 },
   });
 }
