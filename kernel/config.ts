@@ -67,7 +67,7 @@ const Limits = z.strictObject({
     .int()
     .min(1)
     .default(16 << 20),
-  /** In all inboxes, mailboxes and pipes of a principal. */
+  /** In all inboxes, mailboxes and pipes of a principal, with an envelope for each message. */
   mailboxBytesPerPrincipal: z
     .int()
     .min(1)

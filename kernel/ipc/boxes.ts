@@ -3,6 +3,7 @@ import { ContixError } from "../../proto/errno.js";
 import { type Limits, NONE, principalLimit } from "../cap/rates/quota.js";
 import { showId } from "../ids.js";
 import type { BoxRef } from "../journal/fold-ipc.js";
+import { ENVELOPE } from "../journal/fold-mail.js";
 import type { Process, ReadonlyState } from "../journal/journal.js";
 
 /** A mailbox, as readers see it. */
@@ -33,9 +34,10 @@ export function hasRoom(
   limits: Limits,
   coming?: Coming,
 ): boolean {
-  const fits = isOpen(box, bytes, limits) && overBytes(state, limits, box, bytes, coming) === "";
+  const size = bytes + ENVELOPE;
+  const fits = isOpen(box, bytes, limits) && overBytes(state, limits, box, size, coming) === "";
   if (fits && coming) {
-    for (const of of [...box.budgets, box.principal]) coming.set(of, (coming.get(of) ?? 0) + bytes);
+    for (const of of [...box.budgets, box.principal]) coming.set(of, (coming.get(of) ?? 0) + size);
   }
   return fits;
 }
@@ -50,7 +52,7 @@ export function isOpen(box: Box, bytes: number, limits: Limits): boolean {
 /** EAGAIN: the mailbox is full, or whose it is has as much in all as may be. */
 export function checkFits(state: ReadonlyState, box: Box, bytes: number, limits: Limits): void {
   const why = isOpen(box, bytes, limits)
-    ? overBytes(state, limits, box, bytes)
+    ? overBytes(state, limits, box, bytes + ENVELOPE)
     : `${box.title} is full`;
   if (why !== "") throw new ContixError("EAGAIN", why, { retryAfterUs: RETRY_US });
 }

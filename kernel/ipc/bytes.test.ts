@@ -1,9 +1,12 @@
 /** Bytes in mailboxes and pipes: whose they are, and what bounds them in all. */
 import { describe, expect, it } from "vitest";
 import { IpcWorld } from "../../test/support/ipc-world.js";
+import { ENVELOPE } from "../journal/fold-mail.js";
 
 const KIB = 1024;
-const body = (kib: number): Buffer => Buffer.alloc(kib * KIB);
+const data = (kib: number): Buffer => Buffer.alloc(kib * KIB);
+/** Of a message that counts so much. */
+const body = (kib: number): Buffer => Buffer.alloc(kib * KIB - ENVELOPE);
 
 /** Agents of Alice's, whose quota is 100 KiB. */
 function world(kib = 100) {
@@ -24,12 +27,11 @@ describe("the quota of a principal", () => {
     const pipe = await w.ask(pid, "open", { type: "pipe" });
     await w.ask(pid, "send", { body: body(40) }, one);
     await w.ask(pid, "send", { body: body(30), pid: other });
-    await w.ask(pid, "pipeWrite", { data: body(20) }, pipe.writeHandle);
+    await w.ask(pid, "pipeWrite", { data: data(20) }, pipe.writeHandle);
     expect(held()).toBe(90);
     expect(await w.outcome(pid, "send", { body: body(11) }, two)).toMatch(isFull);
     expect(await w.outcome(pid, "request", { body: body(11) }, two)).toMatch(isFull);
-    const data = body(11);
-    expect(await w.outcome(pid, "pipeWrite", { data }, pipe.writeHandle)).toMatch(isFull);
+    expect(await w.outcome(pid, "pipeWrite", { data: data(11) }, pipe.writeHandle)).toMatch(isFull);
     await w.ask(pid, "send", { body: body(10) }, two);
     await w.ask(pid, "recv", {}, one);
     await w.ask(pid, "pipeRead", { max: 5 * KIB }, pipe.handle);
@@ -40,6 +42,17 @@ describe("the quota of a principal", () => {
     await w.ask(pid, "capClose", {}, pipe.handle);
     await w.ask(pid, "capClose", {}, pipe.writeHandle);
     expect(held()).toBe(0);
+  });
+
+  it("counts more of a message than its body: empty ones are bounded too", async () => {
+    const { w, held } = world();
+    const pid = w.agent();
+    await w.ask(pid, "send", { pid });
+    expect(held()).toBe(ENVELOPE / KIB);
+    const box = await w.open(pid, "mailbox", "one");
+    for (let i = 1; i < 400; i++) await w.ask(pid, "send", {}, box);
+    expect(held()).toBe(100);
+    expect(await w.outcome(pid, "send", {}, box)).toMatch(isFull);
   });
 
   it("is told by sys.limits", async () => {
@@ -81,7 +94,7 @@ describe("the quota of a principal", () => {
     await w.ask(pid, "recv", { visibilityUs: 10n }, jobs);
     w.pass(10);
     const dead = await w.open(pid, "mailbox", "dead-letters", { existing: true });
-    expect((await w.ask(pid, "recv", {}, dead)).body).toHaveLength(90 * KIB);
+    expect((await w.ask(pid, "recv", {}, dead)).body).toEqual(body(90));
     expect(held()).toBe(0);
   });
 
@@ -89,8 +102,8 @@ describe("the quota of a principal", () => {
     const { w } = world();
     const pid = w.agent();
     const pipe = await w.ask(pid, "open", { type: "pipe", capacity: 16 * KIB });
-    await w.ask(pid, "pipeWrite", { data: body(16) }, pipe.writeHandle);
-    const waits = w.outcome(pid, "pipeWrite", { data: body(16) }, pipe.writeHandle);
+    await w.ask(pid, "pipeWrite", { data: data(16) }, pipe.writeHandle);
+    const waits = w.outcome(pid, "pipeWrite", { data: data(16) }, pipe.writeHandle);
     await w.ask(pid, "send", { body: body(84), pid });
     await w.ask(pid, "pipeRead", { max: 8 * KIB }, pipe.handle);
     expect(await w.settled(waits)).toBe(false);
@@ -112,7 +125,7 @@ describe("a quota given at spawn", () => {
       object: { type: "pipe", capacity: 64 * KIB },
     });
     const full = /^EAGAIN: the quota of n1\.\d+ of mailboxBytes is full/;
-    w.kernel.journal.append({ type: "pipe.wrote", id: 99n, data: body(6) });
+    w.kernel.journal.append({ type: "pipe.wrote", id: 99n, data: data(6) });
     await w.ask(parent, "send", { body: body(3), pid: child });
     expect(await w.outcome(parent, "send", { body: body(2), pid })).toMatch(full);
     await w.ask(parent, "send", { body: body(2), pid: parent });
@@ -129,15 +142,35 @@ describe("a write of nothing", () => {
     const pid = w.agent();
     const pipe = await w.ask(pid, "open", { type: "pipe" });
     for (let i = 0; i < 100; i++) {
-      const { free } = await w.ask(pid, "pipeWrite", { data: body(0) }, pipe.writeHandle);
+      const { free } = await w.ask(pid, "pipeWrite", { data: data(0) }, pipe.writeHandle);
       expect(free).toBe(64 * KIB);
     }
     const object = [...w.state.ipc.objects.values()].find(({ type }) => type === "pipe");
     expect(object?.type === "pipe" && object.chunks).toEqual([]);
     await w.ask(pid, "capClose", {}, pipe.handle);
-    const data = body(0);
-    expect(await w.outcome(pid, "pipeWrite", { data }, pipe.writeHandle)).toMatch(/^EPIPE/);
+    expect(await w.outcome(pid, "pipeWrite", { data: data(0) }, pipe.writeHandle)).toMatch(
+      /^EPIPE/,
+    );
   });
+});
+
+it("small writes to a pipe are put together, and read as they were written", async () => {
+  const { w } = world();
+  const pid = w.agent();
+  const pipe = await w.ask(pid, "open", { type: "pipe" });
+  const all = Buffer.from(Array.from({ length: 3000 }, (_, i) => i % 251));
+  for (const byte of all) {
+    await w.ask(pid, "pipeWrite", { data: Buffer.of(byte) }, pipe.writeHandle);
+    w.kernel.trap.ack(pid, BigInt(Number.MAX_SAFE_INTEGER));
+  }
+  await w.ask(pid, "pipeWrite", { data: data(8) }, pipe.writeHandle);
+  const object = [...w.state.ipc.objects.values()].find(({ type }) => type === "pipe");
+  expect(object?.type === "pipe" && object.chunks.length).toBe(2);
+  expect((await w.ask(pid, "pipeRead", { max: 1000 }, pipe.handle)).data).toEqual(
+    all.subarray(0, 1000),
+  );
+  const rest = Buffer.concat([all.subarray(1000), data(8)]);
+  expect((await w.ask(pid, "pipeRead", {}, pipe.handle)).data).toEqual(rest);
 });
 
 it("dead letters open no mailbox more than a principal may have: the message rests", async () => {

@@ -4,9 +4,12 @@
  * again by themselves after a restart, as they were named.
  */
 import { showId } from "../ids.js";
-import { applyMail, hold } from "./fold-mail.js";
+import { applyMail, hold, sizeOf } from "./fold-mail.js";
 import type { Budget } from "./fold-procs.js";
 import { COUNTER, type State } from "./state.js";
+
+/** Bytes up to which what is written to a pipe is put together. */
+const CHUNK = 4096;
 
 /** What a name in a principal's namespace may stand for. */
 export type IpcType = "mailbox" | "topic" | "pipe" | "lock" | "barrier";
@@ -296,7 +299,7 @@ function removed(ipc: IpcState, id: bigint): void {
   const { principal, type, name } = object;
   ipc.objects.delete(id);
   if (object.type === "pipe") hold(ipc, object, -object.bytes);
-  else if (object.type === "mailbox") hold(ipc, object.box, -object.box.bytes);
+  else if (object.type === "mailbox") hold(ipc, object.box, -sizeOf(object.box));
   if (name !== "") ipc.names.delete(nameKey(principal, type, name));
   const left = (ipc.counts.get(principal) ?? 0) - 1;
   if (left > 0) ipc.counts.set(principal, left);
@@ -340,7 +343,7 @@ function changePipe(ipc: IpcState, pipe: PipeObject, record: IpcRecord): void {
     pipe.read ||= record.end !== "write";
     pipe.written ||= record.end !== "read";
   } else if (record.type === "pipe.wrote") {
-    pipe.chunks.push(record.data);
+    write(pipe.chunks, record.data);
     pipe.bytes += record.data.length;
   } else if (record.type === "pipe.read") {
     let left = record.bytes;
@@ -353,6 +356,13 @@ function changePipe(ipc: IpcState, pipe: PipeObject, record: IpcRecord): void {
     }
   }
   if (pipe.bytes !== before) hold(ipc, pipe, pipe.bytes - before);
+}
+
+/** Small writes become one chunk: a chunk takes more than a byte, and a read walks them all. */
+function write(chunks: Uint8Array[], data: Uint8Array): void {
+  const last = chunks.at(-1);
+  if (!last || last.length + data.length > CHUNK) chunks.push(data);
+  else chunks[chunks.length - 1] = Buffer.concat([last, data]);
 }
 
 function changeLock(lock: LockObject, record: IpcRecord): void {

@@ -51,6 +51,14 @@ export function applyMail(state: State, record: IpcRecord): void {
   }
 }
 
+/** What a message takes besides its body, as it is counted: many empty ones are much, too. */
+export const ENVELOPE = 256;
+
+/** What lies in a mailbox, as it is counted. */
+export function sizeOf({ mails, bytes }: Pick<Mailbox, "mails" | "bytes">): number {
+  return bytes + mails.length * ENVELOPE;
+}
+
 /** So many bytes more, or less, lie there. */
 export function hold({ bytes }: IpcState, { principal, budgets }: Held, more: number): void {
   for (const budget of budgets) budget.mailBytes += more;
@@ -77,12 +85,12 @@ function put(
   while ((box.mails[at - 1]?.priority ?? 9) < mail.priority) at--;
   box.mails.splice(at, 0, mail);
   box.bytes += mail.body.length;
-  hold(ipc, box, mail.body.length);
+  hold(ipc, box, mail.body.length + ENVELOPE);
 }
 
 function take(ipc: IpcState, box: Mailbox, at: number): void {
   const [mail] = box.mails.splice(at, 1);
-  const size = mail?.body.length ?? 0;
-  box.bytes -= size;
-  hold(ipc, box, -size);
+  if (!mail) return;
+  box.bytes -= mail.body.length;
+  hold(ipc, box, -mail.body.length - ENVELOPE);
 }

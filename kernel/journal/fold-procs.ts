@@ -7,7 +7,7 @@
  */
 import { closeAllCaps, endObject } from "./fold-caps.js";
 import { emptyInbox } from "./fold-ipc.js";
-import { hold } from "./fold-mail.js";
+import { hold, sizeOf } from "./fold-mail.js";
 import { COUNTER, type Holdings, type ProcessState, type State } from "./state.js";
 
 /** How the scheduler ranks processes before it looks at their nice values. */
@@ -132,7 +132,7 @@ export function applyProcess(state: State, record: ProcRecord): void {
 function leave(state: State, { guest, principal, budgets, mailbox }: ProcessState): void {
   for (const budget of budgets) budget.processes--;
   if (!guest) countAlive(state, principal, -1);
-  hold(state.ipc, mailbox, -mailbox.bytes);
+  hold(state.ipc, mailbox, -sizeOf(mailbox));
   mailbox.mails.length = 0;
   mailbox.bytes = 0;
 }

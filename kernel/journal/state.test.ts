@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Mailbox, PipeObject } from "./fold-ipc.js";
+import { sizeOf } from "./fold-mail.js";
 import { memoryJournal } from "./journal.js";
 import type { JournalRecord } from "./records.js";
 import { apply, emptyState, type State } from "./state.js";
@@ -143,10 +144,12 @@ function checkBytes({ processes, ipc }: State): void {
     if (object.type === "mailbox") all.push(object.box);
     else if (object.type === "pipe") all.push(object);
   }
-  expect(ipc.bytes.get("admin") ?? 0).toBe(all.reduce((sum, { bytes }) => sum + bytes, 0));
+  const sizes = (of: typeof all): number =>
+    of.reduce((sum, each) => sum + ("mails" in each ? sizeOf(each) : each.bytes), 0);
+  expect(ipc.bytes.get("admin") ?? 0).toBe(sizes(all));
   for (const budget of new Set(all.flatMap(({ budgets }) => budgets))) {
     const own = all.filter(({ budgets }) => budgets.includes(budget));
-    expect(budget.mailBytes).toBe(own.reduce((sum, { bytes }) => sum + bytes, 0));
+    expect(budget.mailBytes).toBe(sizes(own));
   }
 }
 

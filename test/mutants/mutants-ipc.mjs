@@ -54,7 +54,7 @@ const ROWS = [
   [
     "mail: the bytes of the dead stay",
     "kernel/journal/fold-procs.ts",
-    "  hold(state.ipc, mailbox, -mailbox.bytes);\n",
+    "  hold(state.ipc, mailbox, -sizeOf(mailbox));\n",
     "",
     "kernel/ipc/bytes.test.ts",
   ],
@@ -63,6 +63,20 @@ const ROWS = [
     "kernel/ipc/mailboxes.ts",
     "    if (held >= this.#limits.ipcObjectsPerPrincipal) return undefined;\n",
     "",
+    "kernel/ipc/bytes.test.ts",
+  ],
+  [
+    "mail: empty messages are nothing",
+    "kernel/journal/fold-mail.ts",
+    "export const ENVELOPE = 256;",
+    "export const ENVELOPE = 0;",
+    "kernel/ipc/bytes.test.ts",
+  ],
+  [
+    "pipes: each byte is a chunk",
+    "kernel/journal/fold-ipc.ts",
+    "  if (!last || last.length + data.length > CHUNK) chunks.push(data);",
+    "  if (!last || last.length > 0) chunks.push(data);",
     "kernel/ipc/bytes.test.ts",
   ],
   [

@@ -167,19 +167,19 @@ describe("what is left", () => {
   });
 
   it("is told of what the principal's own record or a budget bounds", () => {
-    const { leftOf, journal } = make({}, { processes: 5, concurrentCalls: 7, mailboxBytes: 100 });
+    const { leftOf, journal } = make({}, { processes: 5, concurrentCalls: 7, mailboxBytes: 400 });
     const mail = { id: 1n, from: 1n, topic: "", body: new Uint8Array(30) };
     journal.append(
       {
         ...{ type: "proc.created", pid: 10n, parent: 1n, name: "p", principal: "team", nice: 0 },
-        ...{ spawned: true, log: "", at: 0, quota: { contexts: 4, mailboxBytes: 50 } },
+        ...{ spawned: true, log: "", at: 0, quota: { contexts: 4, mailboxBytes: 300 } },
       },
       { type: "mail.sent", box: { pid: 10n }, mail },
       { type: "ctx.created", cid: 5n, owner: 10n, handle: 1, model: "m", engine: "e" },
     );
-    expect(leftOf(1n)).toEqual({ processes: 2, concurrentCalls: 7, mailboxBytes: 70 });
+    expect(leftOf(1n)).toEqual({ processes: 2, concurrentCalls: 7, mailboxBytes: 114 });
     expect(leftOf(10n)).toEqual({
-      ...{ processes: 2, concurrentCalls: 7, mailboxBytes: 20, contexts: 3 },
+      ...{ processes: 2, concurrentCalls: 7, mailboxBytes: 14, contexts: 3 },
     });
     expect(leftOf(3n)).toEqual({});
   });
