@@ -101,7 +101,8 @@ export class Capabilities {
 
   /**
    * Gives another process a handle on the same object, with the same rights or fewer. EPERM:
-   * this process's handle has not the right to grant, or not those rights.
+   * this process's handle has not the right to grant, or not those rights, or asks somebody
+   * first and `ask` is given: its copies ask the same.
    *
    * @example
    * const { id } = await os.cap.grant(ctx, { to: child.pid, rights: ["read"] });
