@@ -19,6 +19,11 @@ export interface Randomness {
 }
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
+/**
+ * Who waits for a time of the wall clock sleeps no longer, microseconds, and looks at it then:
+ * timers run on the monotonic clock, which knows nothing of its steps.
+ */
+export const LONGEST_SLEEP_US = 30e6;
 
 export const systemClock: Clock = {
   now: () => Math.round(performance.now() * 1000),

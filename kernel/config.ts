@@ -68,11 +68,11 @@ const Limits = z.strictObject({
     .int()
     .min(1)
     .default(16 << 20),
-  /** Of one mailbox of a principal's process, when it is less than mailboxBytes. */
+  /** In all inboxes, mailboxes and pipes of a principal, with an envelope for each message. */
   mailboxBytesPerPrincipal: z
     .int()
     .min(1)
-    .default(16 << 20),
+    .default(256 << 20),
   /** Mailboxes, subscriptions, topics, pipes, locks, barriers. */
   ipcObjectsPerPrincipal: z.int().min(1).default(4096),
   schedulesPerPrincipal: z.int().min(0).default(256),

@@ -5,6 +5,7 @@
 import { ContixError } from "../proto/errno.js";
 import type { Chunk, Reply, Signal } from "../proto/gen/contix/v1/kernel.js";
 import type { Call } from "./call.js";
+import { Expiry } from "./cap/expiry.js";
 import type { Kernel } from "./kernel.js";
 
 /** Where a process is attached: a door's stream, or a unary call. */
@@ -39,6 +40,7 @@ export class InFlight {
 
   constructor(kernel: Kernel) {
     this.kernel = kernel;
+    new Expiry(kernel.journal, kernel.clock, () => this.recheck("has expired"));
   }
 
   /** The calls of a process that are in flight. */
@@ -93,10 +95,10 @@ export class InFlight {
     for (const [seq, begin] of held) if (live.calls.has(seq)) begin();
   }
 
-  /** Ends what goes on through capabilities that are no more, or another's: revoked, closed, sent away. */
-  recheck(): void {
+  /** Ends what goes on through capabilities that are no more, or another's: revoked, closed, sent away, expired. */
+  recheck(what = "was taken back"): void {
     const { caps } = this.kernel.journal.state;
-    const error = new ContixError("EBADF", "the handle was taken back while the call went on");
+    const error = new ContixError("EBADF", `the handle ${what} while the call went on`);
     this.#end(error, ({ uses, process: { pid } }) =>
       uses.some(({ capability: { id } }) => caps.get(id)?.holder !== pid),
     );

@@ -82,6 +82,8 @@ export interface SyscallRow<Id extends string = string> {
   readonly kind: "pure" | "local" | "external";
   readonly access: Access<Id>;
   readonly handler: (kernel: Kernel, call: Call) => Promise<void> | undefined;
+  /** It only takes away: it is made also while the audit log can not be written. */
+  readonly takes: boolean;
 }
 
 const row = <Id extends string>(
@@ -90,13 +92,16 @@ const row = <Id extends string>(
   kind: SyscallRow["kind"],
   access: Access<Id>,
   handler: (kernel: Kernel, call: Call) => Promise<void> | void,
+  { takes = false }: { readonly takes?: boolean } = {},
 ): SyscallRow<Id> => ({
   number,
   name,
   kind,
   access,
   handler: (k, c) => handler(k, c) ?? undefined,
+  takes,
 });
+const TAKES = { takes: true } as const;
 
 const { read, write, call, admin } = RIGHTS;
 /** On a context, or, stateless, on a model alone. */
@@ -129,7 +134,7 @@ export const SYSCALLS: { readonly [N in CallName]: SyscallRow<Naming<N>> } = {
   ctxCreate: row(48, "ctx.create", "local", MAKE, create),
   ctxAppend: row(49, "ctx.append", "local", WRITE_CONTEXT, append),
   ctxStat: row(50, "ctx.stat", "pure", READ_CONTEXT, stat),
-  ctxClose: row(51, "ctx.close", "local", OWN_CONTEXT, close),
+  ctxClose: row(51, "ctx.close", "local", OWN_CONTEXT, close, TAKES),
   ctxFork: row(52, "ctx.fork", "local", READ_CONTEXT, fork),
   ctxTruncate: row(53, "ctx.truncate", "local", WRITE_CONTEXT, truncate),
   ctxPin: row(54, "ctx.pin", "local", WRITE_CONTEXT, pin),
@@ -144,20 +149,20 @@ export const SYSCALLS: { readonly [N in CallName]: SyscallRow<Naming<N>> } = {
   ctxForget: row(63, "ctx.forget", "local", WRITE_CONTEXT, forget),
   spawn: row(64, "proc.spawn", "external", MAKE, spawn),
   wait: row(65, "proc.wait", "local", NOTHING, wait),
-  kill: row(66, "proc.kill", "local", SIGNAL_PROCESS, kill),
-  exit: row(67, "proc.exit", "local", NOTHING, exit),
+  kill: row(66, "proc.kill", "local", SIGNAL_PROCESS, kill, TAKES),
+  exit: row(67, "proc.exit", "local", NOTHING, exit, TAKES),
   ps: row(68, "proc.ps", "pure", LOOK, ps),
   nice: row(69, "proc.nice", "local", RULE_PROCESS, nice),
   supervise: row(72, "proc.supervise", "local", MAKE, supervise),
   heartbeat: row(73, "proc.heartbeat", "pure", NOTHING, heartbeat),
   watchdog: row(74, "proc.watchdog", "local", NOTHING, watchdog),
-  stop: row(75, "proc.stop", "local", SIGNAL_PROCESS, stop),
-  stopGroup: row(76, "proc.stopGroup", "local", SIGNAL_OWN, stopGroup),
+  stop: row(75, "proc.stop", "local", SIGNAL_PROCESS, stop, TAKES),
+  stopGroup: row(76, "proc.stopGroup", "local", SIGNAL_OWN, stopGroup, TAKES),
   send: row(80, "ipc.send", "local", { ...PUT, instead: TELL_ANYWHERE }, anywhere(send)),
   recv: row(81, "ipc.recv", "local", TAKE, anywhere(recv)),
   ack: row(82, "ipc.ack", "local", TAKE, anywhere(ack)),
   open: row(83, "ipc.open", "local", MAKE, anywhere(ipcOpen)),
-  remove: row(84, "ipc.remove", "local", OWN, anywhere(remove)),
+  remove: row(84, "ipc.remove", "local", OWN, anywhere(remove), TAKES),
   request: row(85, "ipc.request", "local", { ...PUT, instead: TELL_ANYWHERE }, anywhere(request)),
   reply: row(86, "ipc.reply", "local", NOTHING, anywhere(reply)),
   pipeRead: row(87, "ipc.read", "local", on("pipe", read), anywhere(pipeRead)),
@@ -169,10 +174,10 @@ export const SYSCALLS: { readonly [N in CallName]: SyscallRow<Naming<N>> } = {
   alarm: row(97, "time.alarm", "local", NOTHING, alarm),
   schedule: row(98, "time.schedule", "local", MAKE, schedule),
   scheduleList: row(99, "time.schedules", "pure", LOOK, scheduleList),
-  scheduleRemove: row(100, "time.unschedule", "local", OWN, scheduleRemove),
+  scheduleRemove: row(100, "time.unschedule", "local", OWN, scheduleRemove, TAKES),
   capGrant: row(112, "cap.grant", "local", { ...GRANT_ANY, also: TELL_PROCESS }, grant),
-  capRevoke: row(113, "cap.revoke", "local", GRANT_ANY, revoke),
-  capClose: row(114, "cap.close", "local", ANY, closeHandle),
+  capRevoke: row(113, "cap.revoke", "local", GRANT_ANY, revoke, TAKES),
+  capClose: row(114, "cap.close", "local", ANY, closeHandle, TAKES),
   capOpen: row(115, "cap.open", "local", NOTHING, openHandle),
   capList: row(116, "cap.list", "pure", NOTHING, handles),
   principalQuota: row(135, "principal.quota", "local", ADMINISTER, principalQuota),
@@ -180,11 +185,11 @@ export const SYSCALLS: { readonly [N in CallName]: SyscallRow<Naming<N>> } = {
   askAnswer: row(137, "ask.answer", "local", NOTHING, askAnswer),
   principalAdd: row(128, "principal.add", "local", ADMINISTER, principalAdd),
   principalList: row(129, "principal.list", "pure", ADMINISTER, principalList),
-  principalRemove: row(130, "principal.remove", "local", ADMINISTER, principalRemove),
+  principalRemove: row(130, "principal.remove", "local", ADMINISTER, principalRemove, TAKES),
   keyAdd: row(131, "key.add", "local", ADMINISTER, keyAdd(scopes)),
   keyList: row(132, "key.list", "pure", ADMINISTER, keyList),
   keyRotate: row(133, "key.rotate", "local", ADMINISTER, keyRotate),
-  keyRevoke: row(134, "key.revoke", "local", ADMINISTER, keyRevoke),
+  keyRevoke: row(134, "key.revoke", "local", ADMINISTER, keyRevoke, TAKES),
   lock: row(144, "ipc.lock", "local", on("lock", write), anywhere(lock)),
   unlock: row(145, "ipc.unlock", "local", on("lock", write), anywhere(unlock)),
   renew: row(146, "ipc.renew", "local", on("lock", write), anywhere(renew)),

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { ContixError } from "../proto/errno.js";
 import { type Reply, Syscall } from "../proto/gen/contix/v1/kernel.js";
 import { BareKernel } from "../test/support/bare-kernel.js";
 import { EVERYONE, RIGHTS } from "./cap/rights.js";
 import type { Live } from "./in-flight.js";
+import { SYSCALLS } from "./table.js";
 
 /** A kernel with one process, its replies, and the audit's sync in the test's hand. */
 function world() {
@@ -23,6 +25,10 @@ function world() {
 }
 const ALARM = { $case: "alarm" as const, value: { us: 5_000_000n } };
 const LOG = { $case: "log" as const, value: { level: "", message: "once", fields: "" } };
+const says = (replies: readonly Reply[]): string[] =>
+  replies.flatMap(({ result }) =>
+    result?.$case === "error" ? [`${result.value.name}: ${result.value.message}`] : [],
+  );
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe("a repeated call", () => {
@@ -66,6 +72,58 @@ describe("a process that is stopped", () => {
       [10_001n, "heartbeat"],
     ]);
     expect(held.size).toBe(0);
+  });
+});
+
+describe("while the audit log can not be written", () => {
+  it("nothing is changed, but what only takes away", async () => {
+    const { bare, pid, replies, enter } = world();
+    Object.assign(bare.kernel.audit, {
+      admit: (taking?: bigint) => {
+        if (taking !== pid) throw new ContixError("ENOSPC", "no room");
+      },
+    });
+    const handle = bare.handle(pid, { type: "topic", id: "t" }, RIGHTS.read);
+    enter(ALARM, 1n);
+    bare.kernel.trap.enter(
+      pid,
+      Syscall.fromPartial({ seq: 2n, handle, call: { $case: "capClose", value: {} } }),
+    );
+    enter({ $case: "capList", value: {} }, 3n);
+    await turn();
+    const results = replies.map(({ seq, result }) => [seq, result?.$case]);
+    expect(new Map(results as [bigint, string][])).toEqual(
+      new Map([
+        [1n, "error"],
+        [2n, "capClose"],
+        [3n, "capList"],
+      ]),
+    );
+    expect(bare.state.processes.get(pid)?.handles.has(handle)).toBe(false);
+  });
+
+  it("these are the calls that only take away", () => {
+    const takes = Object.values(SYSCALLS).filter((row) => row.takes);
+    expect(takes.map(({ name }) => name)).toEqual([
+      ...["ctx.close", "proc.kill", "proc.exit", "proc.stop", "proc.stopGroup", "ipc.remove"],
+      ...["time.unschedule", "cap.revoke", "cap.close", "principal.remove", "key.revoke"],
+    ]);
+  });
+});
+
+describe("limits of one process", () => {
+  it("bound its calls in flight, and its results that nobody acknowledged", async () => {
+    const { bare, replies, enter } = world();
+    Object.assign(bare.kernel.config.limits, { callsPerProcess: 2, unackedResults: 2 });
+    const sleep = { $case: "sleep" as const, value: { us: 1000n } };
+    for (let seq = 1n; seq <= 3n; seq++) enter(sleep, seq);
+    expect(says(replies)).toEqual(["EAGAIN: 2 calls of this process are in flight"]);
+    bare.pass(1000);
+    replies.length = 0;
+    for (let seq = 4n; seq <= 6n; seq++) enter(ALARM, seq);
+    await turn();
+    expect(says(replies)).toContain("EAGAIN: too many results wait to be acknowledged");
+    expect(replies.filter(({ result }) => result?.$case === "alarm")).toHaveLength(2);
   });
 });
 

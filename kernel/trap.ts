@@ -131,7 +131,7 @@ export class Trap extends InFlight {
     };
     try {
       this.#authorize(row, call);
-      if (row.kind !== "pure") this.kernel.audit.admit();
+      if (row.kind !== "pure") this.kernel.audit.admit(row.takes ? call.process.pid : undefined);
       // A sign of life that the kernel itself asked for is on nobody's account.
       if (row !== SYSCALLS.heartbeat) {
         this.kernel.rates.admit(call);

@@ -60,14 +60,27 @@ test("a handle that was opened is closed with its block, once", async ({ kernel,
 
 test("handles are listed by what they name and what they allow", async ({ kernel, os }) => {
   const granted = [{ id: 5n, pid: id(6), handle: 2, rights: 1 }];
+  const asked = { principal: "", pid: id(6), timeoutUs: 5000n };
   const handles = [
-    { handle: 1, object: "principal", name: "alice", rights: 63 },
+    { handle: 1, object: "principal", name: "alice", rights: 63, ask: asked },
     { handle: 2, object: "context", id: id(4), rights: 3, expiresUs: 2500n, granted },
+    {
+      handle: 3,
+      object: "model",
+      name: "tiny",
+      rights: 4,
+      ask: { ...asked, principal: "ops", pid: 0n },
+    },
   ];
   kernel.on("capList", (call, _, session) =>
     session.reply(call, "capList", CapListResult.fromPartial({ handles })),
   );
-  const [first, second] = await os.cap.list();
+  const [first, second, third] = await os.cap.list();
+  expect([first, second, third].map((each) => each?.ask)).toEqual([
+    { pid: "n1.6", timeoutMs: 5 },
+    null,
+    { principal: "ops", timeoutMs: 5 },
+  ]);
   expect(first).toMatchObject({ name: "alice", expiresMs: null, granted: [] });
   expect(first?.rights).toEqual(["read", "write", "call", "signal", "grant", "admin"]);
   expect(second).toMatchObject({ name: "n1.4", rights: ["read", "write"], expiresMs: 2.5 });

@@ -1,5 +1,5 @@
 /** `os.cap`: what this process may do, and what of it others may. */
-import type { HandleInfo as WireHandle } from "../proto/gen/contix/v1/cap.js";
+import type { AskFirst as WireAsk, HandleInfo as WireHandle } from "../proto/gen/contix/v1/cap.js";
 import { type ObjectType, RIGHTS, type Right } from "../proto/rights.js";
 import { Asking } from "./ask.js";
 import { checkCount, checkNumber, checkText } from "./check.js";
@@ -49,6 +49,8 @@ export interface HandleInfo {
   readonly rights: readonly Right[];
   /** Null: it does not expire. */
   readonly expiresMs: number | null;
+  /** Who is asked before each call through it; null: nobody. */
+  readonly ask: AskFirst | null;
   readonly granted: readonly {
     readonly id: bigint;
     readonly pid: Pid | null;
@@ -99,7 +101,8 @@ export class Capabilities {
 
   /**
    * Gives another process a handle on the same object, with the same rights or fewer. EPERM:
-   * this process's handle has not the right to grant, or not those rights.
+   * this process's handle has not the right to grant, or not those rights, or asks somebody
+   * first and `ask` is given: its copies ask the same.
    *
    * @example
    * const { id } = await os.cap.grant(ctx, { to: child.pid, rights: ["read"] });
@@ -195,6 +198,11 @@ function toAsk(ask: AskFirst) {
   };
 }
 
+function fromAsk({ principal, pid, timeoutUs }: WireAsk): AskFirst {
+  const timeoutMs = toMs(timeoutUs);
+  return pid === 0n ? { principal, timeoutMs } : { pid: showId(pid), timeoutMs };
+}
+
 function toMicroseconds(argument: string, ms: number): bigint {
   const us = Math.round(checkNumber(argument, ms) * 1000);
   if (us < 0 || us > Number.MAX_SAFE_INTEGER) {
@@ -203,13 +211,15 @@ function toMicroseconds(argument: string, ms: number): bigint {
   return BigInt(us);
 }
 
-function toInfo({ handle, object, id, name, rights, expiresUs, granted }: WireHandle): HandleInfo {
+function toInfo({ handle, object, id, name, rights, ask, ...wire }: WireHandle): HandleInfo {
+  const { expiresUs, granted } = wire;
   return {
     handle,
     object: object as ObjectType,
     name: id === 0n ? name : showId(id),
     rights: fromRights(rights),
     expiresMs: expiresUs === 0n ? null : toMs(expiresUs),
+    ask: ask === undefined ? null : fromAsk(ask),
     granted: granted.map((grant) => ({
       ...grant,
       pid: showIdOrNull(grant.pid),

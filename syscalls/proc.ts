@@ -44,7 +44,8 @@ export interface SpawnOptions extends CallOptions, SupervisionOptions {
   readonly newSession?: boolean | undefined;
   /**
    * What it and all that it spawns may use together, by name: `tokens`, `tokensPerSecond`,
-   * `requestsPerSecond`, `processes`, `contexts`, `contextTokens`, `pinnedPages`. No more
+   * `requestsPerSecond`, `processes`, `contexts`, `contextTokens`, `pinnedPages`,
+   * `concurrentCalls`, `mailboxBytes` (in their inboxes, and in what they opened). No more
    * than this process has left.
    */
   readonly quota?: Quota | undefined;

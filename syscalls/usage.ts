@@ -19,7 +19,9 @@ export interface Usage {
   readonly tokensPerSecond: number;
   /**
    * What is left of quotas that are limited, after the call: of the process's and its
-   * principal's the smaller. Names: requestsPerSecond, tokensPerSecond, tokens (in all).
+   * principal's the smaller. Names: requestsPerSecond, tokensPerSecond, tokens (in all); and
+   * processes, contexts, contextTokens, pinnedPages, concurrentCalls, mailboxBytes where the
+   * principal's own record, or a quota given at spawn, bounds them.
    */
   readonly left: Readonly<Record<string, number>>;
 }

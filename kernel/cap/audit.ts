@@ -23,8 +23,12 @@ export interface AuditEntry {
 
 export interface Audit {
   record(entry: AuditEntry): void;
-  /** Throws when a call that changes something could not be recorded: ENOSPC, EIO, EAGAIN. */
-  admit(): void;
+  /**
+   * Throws when a call that changes something could not be recorded: ENOSPC, EIO, EAGAIN. One
+   * of process `taking`, which only takes away, need not be recorded yet: its reply waits
+   * until it is. EAGAIN when too many of these wait.
+   */
+  admit(taking?: bigint): void;
   /** Resolves when everything recorded so far is durable: what is acknowledged waits for this. */
   sync(): Promise<void>;
 }

@@ -69,10 +69,11 @@ export function copyOf(from: Capability, rights: number, argument = "rights"): G
   };
 }
 
-/** A handle more for a process. EMFILE when it has as many as it may. */
-export function nextHandle({ handles, nextHandle: next }: Process): number {
-  if (handles.size < HANDLES) return next;
-  throw new ContixError("EMFILE", `the process has ${handles.size} handles, the most there can be`);
+/** The first of so many handles more for a process. EMFILE when it would have more than it may. */
+export function nextHandle({ handles, nextHandle: next }: Process, more = 1): number {
+  if (handles.size + more <= HANDLES) return next;
+  const message = `the process has ${handles.size} handles; at most ${HANDLES}`;
+  throw new ContixError("EMFILE", message);
 }
 
 /** An agent that was started to go on without its parent keeps its namespace. */

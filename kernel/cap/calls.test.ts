@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BareKernel } from "../../test/support/bare-kernel.js";
-import { spawnGifts } from "./births.js";
+import { HANDLES, spawnGifts } from "./births.js";
 import { ALL_RIGHTS, EVERYONE, RIGHTS } from "./rights.js";
 import { transfer } from "./transfer.js";
 
@@ -199,6 +199,14 @@ describe("close", () => {
     expect(held(helper)).toEqual([]);
     expect(await to.outcome(helper, "capClose", {}, lent.handle)).toMatch(/^EBADF/);
     expect(await to.outcome(alice, "capClose", {}, handle)).toMatch(/^EBUSY: .*ctx.close/);
+  });
+
+  it("goes both ends of a pipe, or none", async () => {
+    const { to, alice, held } = world();
+    while (held(alice).length < HANDLES - 1) to.handle(alice, { type: "topic", id: "t" }, read);
+    expect(await to.outcome(alice, "open", { type: "pipe" })).toMatch(/^EMFILE/);
+    expect(await to.outcome(alice, "open", { type: "lock", name: "l" })).toBe("ok");
+    expect(held(alice)).toHaveLength(HANDLES);
   });
 
   it("numbers are never used twice", async () => {

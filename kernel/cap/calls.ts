@@ -22,7 +22,7 @@ export function grant(kernel: Kernel, call: Call): void {
   const expires = earliest(copy.expires ?? 0, ttlUs, kernel.clock.now());
   const handle = nextHandle(to);
   const id = BigInt(state.counters.cap + 1);
-  const rule = ask ? askRule(ask) : copy.ask;
+  const rule = ask ? ownRule(ask, copy.ask) : copy.ask;
   call.done({ $case: "capGrant", value: { handle, id } }, [
     { type: "cap.made", ...copy, id, holder: to.pid, handle, expires, outlives, ask: rule },
   ]);
@@ -145,6 +145,14 @@ function earliest(expires: number, ttlUs: bigint, now: number): number {
   if (ttlUs === 0n) return expires;
   const end = now + Number(ttlUs);
   return expires === 0 ? end : Math.min(expires, end);
+}
+
+/** EPERM: whoever is asked by the handle would not be asked by the copy. */
+function ownRule(ask: AskFirst, held: Readonly<AskRule> | undefined): AskRule {
+  if (!held) return askRule(ask);
+  const message =
+    "calls through this handle ask first, and those through a copy ask the same: it can have no rule of its own";
+  throw new ContixError("EPERM", message, { argument: "ask" });
 }
 
 function askRule({ principal, pid, timeoutUs }: AskFirst): AskRule {

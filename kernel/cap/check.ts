@@ -63,7 +63,7 @@ export function authorize(asker: Asker, access: Access, claim: Claim): Use[] {
   return uses;
 }
 
-/** The capability that a handle of the process names. EBADF: none, revoked, or expired. */
+/** The capability that a handle of the process names. EBADF: none, revoked, or expired and not yet taken back. */
 export function capabilityOf(
   { state, process, now }: Asker,
   handle: number,
@@ -71,7 +71,7 @@ export function capabilityOf(
 ): Capability {
   const capability = state.caps.get(process.handles.get(handle) ?? 0n);
   if (!capability) {
-    const message = `handle ${handle} is not open in this process: it was closed, revoked, or never there`;
+    const message = `handle ${handle} is not open in this process: it was closed or revoked, it has expired, or it was never there`;
     throw new ContixError("EBADF", message, { argument });
   }
   if (isExpired(capability, now)) {

@@ -115,7 +115,7 @@ describe("many keys at once", () => {
     const [flooded, honest] = [await add(), await add()];
     hold();
     const wrong = Array.from({ length: 40 }, (_, i) => {
-      const text = `${flooded.text.slice(0, -2)}${String(i).padStart(2, "0")}`;
+      const text = `${flooded.text.slice(0, -8)}${String(i).padStart(8, "0")}`;
       return keys.verify(text).then(
         () => "good",
         (error: { code: string }) => error.code,
@@ -213,7 +213,8 @@ describe("a principal", () => {
     const { result } = await to.call(admin, "keyRevoke", { id: one.id });
     expect(result).toMatchObject({ value: { processes: 2 } });
     expect([over(a), over(child)]).toEqual(Array(2).fill(`the key ${one.id} was revoked`));
-    expect(await to.outcome(admin, "keyRevoke", { id: one.id })).toMatch(/^EINVAL: .*already/);
+    expect(await to.outcome(admin, "keyRevoke", { id: one.id })).toBe("ok");
+    expect(await to.outcome(admin, "keyRotate", { id: one.id })).toMatch(/^EINVAL: .*already/);
     const rotated = await to.call(admin, "keyRotate", { id: two.id, graceMs: 5n });
     expect(rotated.result).toMatchObject({ $case: "keyRotate" });
     expect([over(b), over(c)]).toEqual([undefined, undefined]);

@@ -60,7 +60,6 @@ export function keyAdd(known: () => ReadonlySet<string>) {
     }
     const expiresAt = endOf(kernel, ttlMs);
     const value = await kernel.principals.addKey({ principal, name, scopes, expiresAt });
-    kernel.principals.watch(value.id);
     call.done({ $case: "keyAdd", value });
   };
 }
@@ -90,7 +89,6 @@ export function keyList(kernel: Kernel, call: Call): void {
 export async function keyRotate(kernel: Kernel, call: Call): Promise<void> {
   const { id, graceMs, ttlMs } = argumentsOf(call, "keyRotate");
   const value = await kernel.principals.rotate(id, Number(graceMs), endOf(kernel, ttlMs));
-  kernel.principals.watch(value.id);
   call.done({ $case: "keyRotate", value });
 }
 

@@ -1,8 +1,11 @@
 /**
  * Principals and their keys, for whoever administers them. A change is in the home's file
- * before it is acknowledged; a revocation takes effect before anything else is done.
+ * before it is acknowledged. What takes away takes effect first of all, whether or not it
+ * can be saved: a file that can not be written is EIO for whoever asked, and is tried again
+ * every second, for until it is written a restart would bring the former state back.
  */
 import { ContixError } from "../../proto/errno.js";
+import { LONGEST_SLEEP_US } from "../clock.js";
 import { showId } from "../ids.js";
 import type { Context, Process } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
@@ -19,6 +22,7 @@ export const ADMIN = "admin";
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const PRINCIPALS = 10_000;
 const KEYS_EACH = 256;
+const SAVE_AGAIN_US = 1_000_000;
 
 export interface NewKey {
   readonly principal: string;
@@ -32,6 +36,10 @@ export class Principals {
   readonly keys: Keys;
   readonly #kernel: Kernel;
   readonly #file: KeyFile;
+  /** Removed ones that the file still has. */
+  readonly #unsaved = new Set<string>();
+  #saveAgain: (() => void) | undefined;
+  #cancelWatch: () => void = () => {};
 
   constructor(kernel: Kernel, file: KeyFile) {
     this.#kernel = kernel;
@@ -39,7 +47,7 @@ export class Principals {
     this.keys = new Keys(kernel);
     const createdAt = kernel.clock.wall();
     kernel.journal.append({ type: "principal.added", name: ADMIN, createdAt }, ...file.load());
-    for (const id of kernel.journal.state.keys.keys()) this.watch(id);
+    this.#watch();
   }
 
   add(name: string, quota: Quota = {}): void {
@@ -57,18 +65,22 @@ export class Principals {
         `there are ${principals.size} principals, the most there can be`,
       );
     }
-    this.#change({ type: "principal.added", name, createdAt: this.#kernel.clock.wall(), quota });
+    const createdAt = this.#kernel.clock.wall();
+    const made = { type: "principal.added", name, createdAt, quota } as const;
+    this.#give(made, { type: "principal.removed", name });
   }
 
   /** Its own limits from now on, in place of those before. ENOENT. */
   setQuota(name: string, quota: Quota): void {
-    this.#named(name);
-    this.#change({ type: "principal.quota", name, quota });
+    const { quota: before = {} } = this.#named(name);
+    const type = "principal.quota";
+    this.#give({ type, name, quota }, { type, name, quota: before });
   }
 
-  /** Ends all that is the principal's: processes, contexts, pages, keys. ENOENT, EINVAL. */
+  /** Ends all that is the principal's: processes, contexts, pages, keys. ENOENT, EINVAL, EIO. */
   remove(name: string): { processes: number; contexts: number; keys: number } {
-    this.#named(name);
+    // Of one that is gone the file may still have to hear.
+    if (!this.#unsaved.has(name)) this.#named(name);
     if (name === ADMIN) {
       throw new ContixError("EINVAL", "the principal admin can not be removed", {
         argument: "name",
@@ -77,7 +89,8 @@ export class Principals {
     const keys = this.keysOf(name);
     for (const { id } of keys) this.keys.forget(id);
     // First of all nobody can attach any more; then what is there ends.
-    this.#change({ type: "principal.removed", name });
+    this.#kernel.journal.append({ type: "principal.removed", name });
+    this.#unsaved.add(name);
     const contexts = this.#contextsOf(name).length;
     const processes = this.#end((process) => process.principal === name, `${name} was removed`);
     this.#closeContexts(name);
@@ -86,6 +99,7 @@ export class Principals {
     for (const { placer } of this.#kernel.engines.running) placer.pool.erase(salt);
     this.#kernel.journal.append({ type: "cap.gone", object: { type: "principal", id: name } });
     this.#kernel.trap.recheck();
+    this.#taken();
     return { processes, contexts, keys: keys.length };
   }
 
@@ -105,7 +119,10 @@ export class Principals {
     this.#named(principal);
     const createdAt = this.#kernel.clock.wall();
     const scopes = wanted.scopes.length === 0 ? [ALL_BUT_ADMIN] : [...wanted.scopes];
-    this.#change({ type: "key.added", ...wanted, ...kept, scopes, createdAt, revokedAt: 0 });
+    const made = { ...wanted, ...kept, scopes, createdAt, revokedAt: 0 };
+    const undone = { type: "key.revoked", id: kept.id, at: createdAt } as const;
+    this.#give({ type: "key.added", ...made }, undone);
+    this.#watch();
     return { key: text, id: kept.id };
   }
 
@@ -122,53 +139,103 @@ export class Principals {
     else {
       const end = this.#kernel.clock.wall() + graceMs;
       if (old.expiresAt === 0 || end < old.expiresAt)
-        this.#change({ type: "key.expires", id, at: end });
-      this.watch(id);
+        this.#kernel.journal.append({ type: "key.expires", id, at: end });
+      this.#watch();
+      this.#taken();
     }
     return fresh;
   }
 
-  /** The key opens nothing from now on, and who lives by it ends. @returns so many processes */
+  /**
+   * The key opens nothing from now on, and who lives by it ends. Of one that is revoked the
+   * file is written again. ENOENT, EIO. @returns so many processes
+   */
   revoke(id: string): number {
-    this.#good(id);
+    const key = this.#key(id);
     this.keys.forget(id);
-    this.#change({ type: "key.revoked", id, at: this.#kernel.clock.wall() });
-    return this.#end((process) => process.key === id, `the key ${id} was revoked`);
+    if (key.revokedAt === 0) {
+      this.#kernel.journal.append({ type: "key.revoked", id, at: this.#kernel.clock.wall() });
+    }
+    const over = this.#end(by(id), `the key ${id} was revoked`);
+    this.#taken();
+    return over;
   }
 
-  /** Ends who lives by the key when its time is over. */
-  watch(id: string): void {
+  /**
+   * Ends who lives by a key whose time is over, now and whenever there is one. The time is
+   * the wall's, which timers know nothing of: none is long.
+   */
+  #watch(): void {
     const { clock } = this.#kernel;
-    const key = this.#state.keys.get(id);
-    if (!key || key.expiresAt === 0) return;
-    clock.after(Math.max(0, key.expiresAt - clock.wall()) * 1000, () => {
-      const now = this.#state.keys.get(id);
-      if (!now || now.expiresAt === 0) return;
-      if (now.expiresAt > clock.wall()) this.watch(id);
-      else this.#end((process) => process.key === id, `the key ${id} has expired`);
-    });
+    const now = clock.wall();
+    let next = Number.POSITIVE_INFINITY;
+    for (const { id, expiresAt, revokedAt } of this.#state.keys.values()) {
+      if (expiresAt === 0 || revokedAt !== 0) continue;
+      if (expiresAt <= now) this.#end(by(id), `the key ${id} has expired`);
+      const us = expiresAt > now ? (expiresAt - now) * 1000 : LONGEST_SLEEP_US;
+      next = Math.min(next, us, LONGEST_SLEEP_US);
+    }
+    this.#cancelWatch();
+    if (next < Number.POSITIVE_INFINITY) {
+      this.#cancelWatch = clock.after(next, () => this.#watch());
+    }
   }
 
   get #state() {
     return this.#kernel.journal.state;
   }
 
-  #named(name: string): void {
-    if (this.#state.principals.has(name)) return;
+  #named(name: string) {
+    const principal = this.#state.principals.get(name);
+    if (principal) return principal;
     throw new ContixError("ENOENT", `there is no principal ${name}`, { argument: "principal" });
   }
 
-  #good(id: string): Key {
+  #key(id: string): Key {
     const key = this.#state.keys.get(id);
-    if (!key) throw new ContixError("ENOENT", `there is no key ${id}`, { argument: "id" });
+    if (key) return key;
+    throw new ContixError("ENOENT", `there is no key ${id}`, { argument: "id" });
+  }
+
+  #good(id: string): Key {
+    const key = this.#key(id);
     if (key.revokedAt === 0) return key;
     throw new ContixError("EINVAL", `the key ${id} is revoked already`, { argument: "id" });
   }
 
-  /** What could not be saved holds until the daemon ends, and the caller is told (EIO). */
-  #change(record: JournalRecord): void {
+  /** What gives holds once it is saved. EIO: it can not be. */
+  #give(record: JournalRecord, undo: JournalRecord): void {
     this.#kernel.journal.append(record);
-    this.#file.save(this.#state);
+    const error = this.#save();
+    if (!error) return;
+    this.#kernel.journal.append(undo);
+    throw new ContixError("EIO", `nothing was changed, as it can not be saved: ${error}`);
+  }
+
+  /** What took away has taken effect. EIO: it is not saved yet. */
+  #taken(): void {
+    const error = this.#save();
+    if (!error) return;
+    const message = `it is done, and holds while the daemon runs, but can not be saved: ${error}; that is tried every second, and a restart before it succeeds brings the former state back`;
+    throw new ContixError("EIO", message);
+  }
+
+  /** @returns why it can not be saved; then it is tried again */
+  #save(): string | undefined {
+    const { clock, log } = this.#kernel;
+    this.#saveAgain?.();
+    this.#saveAgain = undefined;
+    try {
+      this.#file.save(this.#state);
+      this.#unsaved.clear();
+      return undefined;
+    } catch (error) {
+      log.error({ err: error }, "principals and keys can not be saved");
+      this.#saveAgain = clock.after(SAVE_AGAIN_US, () => {
+        if (!this.#save()) log.info({}, "principals and keys are saved again");
+      });
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   #end(ends: (process: Process) => boolean, why: string): number {
@@ -211,6 +278,11 @@ export class Principals {
       journal.append(life.close(context));
     }
   }
+}
+
+/** Whether a process lives by the key. */
+function by(id: string): (process: Process) => boolean {
+  return ({ key }) => key === id;
 }
 
 /** Groups of calls that a key may name, of the rows of the table. EINVAL for another. */

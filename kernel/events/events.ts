@@ -49,7 +49,7 @@ export class Events {
         audit.record(entry);
         if (this.#listeners.size > 0 && DENIED.has(entry.result)) this.emit(denial(entry));
       },
-      admit: () => audit.admit(),
+      admit: (taking) => audit.admit(taking),
       sync: () => audit.sync(),
     };
   }

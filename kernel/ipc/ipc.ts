@@ -36,7 +36,7 @@ export class Ipc {
     this.mail = new Mailboxes(journal, clock, config.limits);
     this.requests = new Requests(journal);
     this.topics = new Topics(journal, config.limits, this.mail);
-    this.pipes = new Pipes(journal);
+    this.pipes = new Pipes(journal, config.limits);
     this.locks = new Locks(journal, clock);
     this.barriers = new Barriers(journal);
   }

@@ -9,7 +9,7 @@ import type { BoxRef } from "../journal/fold-ipc.js";
 import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
 import { processWaits } from "../mm/process-waits.js";
-import { type Box, findBox, full, hasRoom, type Letter } from "./boxes.js";
+import { type Box, checkFits, findBox, type Letter } from "./boxes.js";
 
 const TOPIC_LENGTH = 256;
 const HIGHEST_PRIORITY = 9;
@@ -19,8 +19,7 @@ export function send(kernel: Kernel, call: Call): void {
   const args = argumentsOf(call, "send");
   checkMessage(kernel, args);
   const { ref, box } = destination(kernel, call);
-  if (!hasRoom(kernel.journal.state, box, args.body.length, kernel.config.limits))
-    throw full(box.title);
+  checkFits(kernel.journal.state, box, args.body.length, kernel.config.limits);
   const { handles, records } = passHandles(kernel, call, args.handles, ref);
   const id = kernel.ipc.mail.nextId();
   const { topic, body, priority } = args;

@@ -16,7 +16,7 @@ import { makeId } from "../ids.js";
 import { type BoxRef, nameKey } from "../journal/fold-ipc.js";
 import type { Journal } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
-import { type Box, boxKey, findBox, hasRoom, isVisible, type Letter } from "./boxes.js";
+import { type Box, boxKey, findBox, isOpen, isVisible, type Letter } from "./boxes.js";
 
 export interface Receiver {
   readonly pid: bigint;
@@ -99,8 +99,9 @@ export class Mailboxes {
       return { records, after: () => this.offer(ref) };
     }
     const grave = this.#grave(box);
-    const room = findBox(this.#journal.state, grave.ref);
-    if (room && !hasRoom(this.#journal.state, room, mail.body.length, this.#limits)) {
+    const room = grave && findBox(this.#journal.state, grave.ref);
+    // Its principal has no more by that than before.
+    if (!grave || (room && !isOpen(room, mail.body.length, this.#limits))) {
       const records: JournalRecord[] = [
         { type: "mail.leased", box: ref, id, pid: 0n, us: REST_US },
       ];
@@ -157,15 +158,18 @@ export class Mailboxes {
     after();
   }
 
-  /** Where a mailbox's dead letters go; made when it is not there. */
-  #grave({ principal, deadLetters: name }: Box): { ref: BoxRef; records: JournalRecord[] } {
+  /** Where a mailbox's dead letters go; made when it is not there. Undefined: there is no room for one more. */
+  #grave({ principal, deadLetters: name }: Box) {
     const { ipc } = this.#journal.state;
     const known = ipc.names.get(nameKey(principal, "mailbox", name));
-    if (known !== undefined) return { ref: { id: known }, records: [] };
+    if (known !== undefined) return { ref: { id: known }, records: [] as JournalRecord[] };
+    const held = ipc.counts.get(principal) ?? 0;
+    if (held >= this.#limits.ipcObjectsPerPrincipal) return undefined;
     const id = makeId(this.#journal.node, ipc.last + 1);
     const bounds = { maxMessages: 0, maxBytes: 0, maxDeliveries: DEAD_LETTERS_DELIVERIES };
     const object = { type: "mailbox" as const, ...bounds, deadLetters: "" };
-    return { ref: { id }, records: [{ type: "ipc.opened", id, principal, name, object }] };
+    const made: JournalRecord = { type: "ipc.opened", id, principal, name, object };
+    return { ref: { id }, records: [made] };
   }
 
   #leave(key: string, queue: Receiver[], receiver: Receiver): void {

@@ -33,7 +33,7 @@ export function open(kernel: Kernel, call: Call): void {
   const name = checkName(type, args.name);
   const wanted = describe(kernel, type, args);
   const { ipc } = kernel.journal.state;
-  const { principal } = call.process;
+  const { principal, pid: by } = call.process;
   const known = name === "" ? undefined : ipc.names.get(nameKey(principal, type, name));
   const there = known === undefined ? undefined : ipc.objects.get(known);
   if (there) checkSame(there, wanted, args);
@@ -44,7 +44,7 @@ export function open(kernel: Kernel, call: Call): void {
   const id = there?.id ?? makeId(kernel.journal.node, ipc.last + 1);
   if (!there) {
     checkRoom(kernel, principal);
-    records.push({ type: "ipc.opened", id, principal, name, object: wanted });
+    records.push({ type: "ipc.opened", id, principal, name, object: wanted, by });
   }
   const { handles, records: caps } = hand(kernel, call, { type, id }, endsOf(type, name, args));
   records.push(...caps);
@@ -89,7 +89,7 @@ export function hand(
   rights: readonly number[],
 ): { handles: number[]; records: JournalRecord[] } {
   const { counters } = kernel.journal.state;
-  const first = nextHandle(call.process);
+  const first = nextHandle(call.process, rights.length);
   const above = call.uses[0]?.capability;
   const { id: parent = 0n, rights: held = 0, expires = 0, ask } = above ?? {};
   const common = { parent, holder: call.process.pid, object, expires, ask };

@@ -10,8 +10,10 @@
  */
 import { ContixError } from "../../proto/errno.js";
 import type { Call } from "../call.js";
+import type { Limits } from "../cap/rates/quota.js";
 import { RIGHTS } from "../cap/rights.js";
 import type { Journal } from "../journal/journal.js";
+import { overBytes, RETRY_US } from "./boxes.js";
 import { holders, type ObjectOf } from "./objects.js";
 import { type Waiting, Waits } from "./waits.js";
 
@@ -28,11 +30,13 @@ interface Writer extends Waiting {
 
 export class Pipes {
   readonly #journal: Journal;
+  readonly #limits: Limits;
   readonly #readers = new Waits<Reader>();
   readonly #writers = new Waits<Writer>();
 
-  constructor(journal: Journal) {
+  constructor(journal: Journal, limits: Limits) {
     this.#journal = journal;
+    this.#limits = limits;
   }
 
   read(call: Call, pipe: Pipe, max: number): void {
@@ -44,6 +48,13 @@ export class Pipes {
 
   write(call: Call, pipe: Pipe, data: Uint8Array, mayWait: boolean): void {
     if (this.#isBroken(pipe)) throw broken(pipe);
+    // Nothing to write is written: readers would never take it out.
+    if (data.length === 0) {
+      call.done({ $case: "pipeWrite", value: { free: pipe.capacity - pipe.bytes } });
+      return;
+    }
+    const over = this.#over(pipe, data);
+    if (over) throw over;
     const first = this.#writers.count(pipe.id) === 0;
     if (!mayWait && !(first && fits(pipe, data))) {
       const free = first ? pipe.capacity - pipe.bytes : 0;
@@ -88,11 +99,23 @@ export class Pipes {
     const writer = this.#writers.first(pipe.id);
     if (!writer || !fits(pipe, writer.data)) return false;
     this.#writers.remove(pipe.id, writer);
+    const over = this.#over(pipe, writer.data);
+    if (over) {
+      writer.end(over);
+      return true;
+    }
     const free = pipe.capacity - pipe.bytes - writer.data.length;
     const { id } = pipe;
     const wrote = { type: "pipe.wrote" as const, id, data: writer.data };
     writer.call.done({ $case: "pipeWrite", value: { free } }, [wrote]);
     return true;
+  }
+
+  /** EAGAIN: there is room in the pipe, and none in a quota. That nobody waits for: nothing tells when there is. */
+  #over(pipe: Pipe, data: Uint8Array): ContixError | undefined {
+    const why = overBytes(this.#journal.state, this.#limits, pipe, data.length);
+    if (why === "") return undefined;
+    return new ContixError("EAGAIN", why, { argument: "data", retryAfterUs: RETRY_US });
   }
 
   /** Whether no end that reads is left. */

@@ -15,7 +15,7 @@ import { type BoxRef, callKey } from "../journal/fold-ipc.js";
 import type { Journal, ReadonlyState } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
-import { findBox, full, hasRoom } from "./boxes.js";
+import { checkFits, findBox } from "./boxes.js";
 import { checkMessage, destination } from "./mail-calls.js";
 
 type Request = ReadonlyState["ipc"]["requests"] extends ReadonlyMap<bigint, infer R> ? R : never;
@@ -106,8 +106,7 @@ export function request(kernel: Kernel, call: Call): void {
   }
   checkMessage(kernel, args);
   const { ref, box } = destination(kernel, call);
-  if (!hasRoom(kernel.journal.state, box, args.body.length, kernel.config.limits))
-    throw full(box.title);
+  checkFits(kernel.journal.state, box, args.body.length, kernel.config.limits);
   const id = kernel.ipc.mail.nextId();
   const { body, topic, priority } = args;
   const to = "pid" in ref ? ref.pid : 0n;

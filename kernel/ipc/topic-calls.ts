@@ -38,7 +38,7 @@ export function subscribe(kernel: Kernel, call: Call): void {
   const pattern = checkPattern("pattern", args.pattern || topic || "");
   checkWithin("pattern", topic, pattern);
   const slow = oneOf("slow", args.slow, SLOW) === "refuse" ? "refuse" : "miss";
-  const { principal } = call.process;
+  const { principal, pid: by } = call.process;
   checkRoom(kernel, principal);
   const id = makeId(kernel.journal.node, kernel.journal.state.ipc.last + 1);
   const object = {
@@ -53,7 +53,7 @@ export function subscribe(kernel: Kernel, call: Call): void {
   const { handles, records } = hand(kernel, call, { type: "mailbox", id }, rights);
   const [handle = 0] = handles;
   call.done({ $case: "subscribe", value: { handle, id } }, [
-    { type: "ipc.opened", id, principal, name: "", object },
+    { type: "ipc.opened", id, principal, name: "", object, by },
     ...records,
   ]);
   kernel.ipc.topics.settle();

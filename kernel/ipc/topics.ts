@@ -18,7 +18,7 @@ import type { Config } from "../config.js";
 import { makeId } from "../ids.js";
 import type { Journal } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
-import { type Box, findBox, hasRoom } from "./boxes.js";
+import { type Box, type Coming, findBox, hasRoom } from "./boxes.js";
 import { type Bus, type BusSubscription, checkSize } from "./bus.js";
 import type { Mailboxes } from "./mailboxes.js";
 import { matches } from "./subjects.js";
@@ -75,9 +75,8 @@ export class Topics {
   prepare(publication: Publication, scope: Scope): Prepared {
     const { principal, subject, body } = publication;
     const to = this.#subscribers(principal, (pattern) => matches(pattern, subject));
-    const full = to.filter(
-      ({ box }) => !hasRoom(this.#journal.state, box, body.length, this.#limits),
-    );
+    const coming: Coming = new Map();
+    const full = to.filter(({ box }) => !this.#fits(box, body, coming));
     const refuser = full.find(({ refuses }) => refuses);
     if (refuser) {
       const message = `${refuser.box.title} is full, and its subscriber misses nothing`;
@@ -147,10 +146,11 @@ export class Topics {
     before: { readonly missed: number; readonly lapsed: boolean },
   ): Pick<Prepared, "records" | "after"> {
     const records: JournalRecord[] = [];
+    const coming: Coming = new Map();
     let { mail: last } = this.#journal.state.counters;
     for (const { id, box } of to) {
       const ref = { id };
-      const fits = hasRoom(this.#journal.state, box, body.length, this.#limits);
+      const fits = this.#fits(box, body, coming);
       const missed = before.missed + (fits ? 0 : 1);
       if (missed > 0 || before.lapsed) {
         records.push({ type: "mail.missed", box: ref, missed, lapsed: before.lapsed });
@@ -163,6 +163,10 @@ export class Topics {
       for (const { id } of to) this.#mail.offer({ id });
     };
     return { records, after };
+  }
+
+  #fits(box: Box, body: Uint8Array, coming: Coming): boolean {
+    return hasRoom(this.#journal.state, box, body.length, this.#limits, coming);
   }
 
   #subscribers(principal: string, fits: (pattern: string) => boolean): Subscriber[] {

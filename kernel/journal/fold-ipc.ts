@@ -4,8 +4,12 @@
  * again by themselves after a restart, as they were named.
  */
 import { showId } from "../ids.js";
-import { applyMail } from "./fold-mail.js";
+import { applyMail, hold, sizeOf } from "./fold-mail.js";
+import type { Budget } from "./fold-procs.js";
 import { COUNTER, type State } from "./state.js";
+
+/** Bytes up to which what is written to a pipe is put together. */
+const CHUNK = 4096;
 
 /** What a name in a principal's namespace may stand for. */
 export type IpcType = "mailbox" | "topic" | "pipe" | "lock" | "barrier";
@@ -34,10 +38,16 @@ export interface Mail {
   lease: { readonly pid: bigint; readonly us: number } | undefined;
 }
 
-export interface Mailbox {
+/** Whose bytes what lies somewhere are: they count against the quotas of these. */
+export interface Held {
+  readonly principal: string;
+  /** Those of the process whose inbox it is, or that opened it. */
+  readonly budgets: readonly Budget[];
+}
+
+export interface Mailbox extends Held {
   /** 0: a process's inbox. */
   readonly id: bigint;
-  readonly principal: string;
   /** As errors call it: `mailbox "jobs"`, `the inbox of n1.4`. */
   readonly title: string;
   /** Bounds; 0: the daemon's limits, as they are when a message comes. */
@@ -75,7 +85,7 @@ export interface Subscription {
 export interface TopicObject extends Named {
   readonly type: "topic";
 }
-export interface PipeObject extends Named {
+export interface PipeObject extends Named, Held {
   readonly type: "pipe";
   readonly capacity: number;
   readonly chunks: Uint8Array[];
@@ -124,6 +134,8 @@ export interface IpcState {
   readonly subscriptions: Map<string, Map<string, Set<bigint>>>;
   /** How many objects, subscriptions too, a principal has. */
   readonly counts: Map<string, number>;
+  /** By principal: bytes in its inboxes, mailboxes and pipes. */
+  readonly bytes: Map<string, number>;
   /** The last counter used of objects. */
   last: number;
 }
@@ -148,6 +160,8 @@ export type IpcRecord =
       principal: string;
       name: string;
       object: OpenedObject;
+      /** Which process opened it; missing: none. */
+      by?: bigint;
     }
   | { type: "ipc.removed"; id: bigint }
   // ---- mail: see fold-mail.ts ----
@@ -193,15 +207,16 @@ export function emptyIpc(): IpcState {
     asked: new Map(),
     subscriptions: new Map(),
     counts: new Map(),
+    bytes: new Map(),
     last: 0,
   };
 }
 
 /** An empty inbox of a process. */
-export function emptyInbox(pid: bigint, principal: string): Mailbox {
+export function emptyInbox(pid: bigint, principal: string, budgets: readonly Budget[]): Mailbox {
   const title = `the inbox of ${showId(pid)}`;
   return {
-    ...{ id: 0n, principal, title, maxMessages: 0, maxBytes: 0, maxDeliveries: 5 },
+    ...{ id: 0n, principal, budgets, title, maxMessages: 0, maxBytes: 0, maxDeliveries: 5 },
     ...{ deadLetters: "dead-letters", mails: [], bytes: 0, missed: 0, lapsed: false },
   };
 }
@@ -221,19 +236,20 @@ export function callKey({ from, run, seq }: Pick<RequestState, "from" | "run" | 
 export function applyIpc(state: State, record: IpcRecord): void {
   if (record.type.startsWith("mail.")) applyMail(state, record);
   else if (record.type.startsWith("request.")) applyRequest(state, record);
-  else if (record.type === "ipc.opened") opened(state.ipc, record);
+  else if (record.type === "ipc.opened") opened(state, record);
   else if (record.type === "ipc.removed") removed(state.ipc, record.id);
   else if ("id" in record) {
     const object = state.ipc.objects.get(record.id);
-    if (object?.type === "pipe") changePipe(object, record);
+    if (object?.type === "pipe") changePipe(state.ipc, object, record);
     else if (object?.type === "lock") changeLock(object, record);
     else if (object?.type === "barrier") changeBarrier(object, record);
   }
 }
 
-function opened(ipc: IpcState, record: Extract<IpcRecord, { type: "ipc.opened" }>): void {
-  const { id, principal, name } = record;
-  const object = makeObject(record);
+function opened(state: State, record: Extract<IpcRecord, { type: "ipc.opened" }>): void {
+  const { ipc } = state;
+  const { id, principal, name, by = 0n } = record;
+  const object = makeObject(record, state.processes.get(by)?.budgets ?? []);
   ipc.last = Math.max(ipc.last, Number(id & COUNTER));
   ipc.objects.set(id, object);
   if (name !== "") ipc.names.set(nameKey(principal, object.type, name), id);
@@ -245,7 +261,10 @@ function opened(ipc: IpcState, record: Extract<IpcRecord, { type: "ipc.opened" }
   patterns.set(pattern, (patterns.get(pattern) ?? new Set()).add(id));
 }
 
-function makeObject(record: Extract<IpcRecord, { type: "ipc.opened" }>): IpcObject {
+function makeObject(
+  record: Extract<IpcRecord, { type: "ipc.opened" }>,
+  budgets: readonly Budget[],
+): IpcObject {
   const { id, principal, name, object } = record;
   const named = { id, principal, name };
   switch (object.type) {
@@ -255,12 +274,12 @@ function makeObject(record: Extract<IpcRecord, { type: "ipc.opened" }>): IpcObje
         ? `the subscription of "${subscription.pattern}"`
         : `mailbox "${name}"`;
       const contents = { mails: [], bytes: 0, missed: 0, lapsed: false };
-      const box = { id, principal, title, ...bounds, ...contents };
+      const box = { id, principal, budgets, title, ...bounds, ...contents };
       return { ...named, type, box, subscription };
     }
     case "pipe": {
       const contents = { chunks: [], bytes: 0, read: false, written: false };
-      return { ...named, type: "pipe", capacity: object.capacity, ...contents };
+      return { ...named, budgets, type: "pipe", capacity: object.capacity, ...contents };
     }
     case "barrier": {
       const members = new Set<bigint>();
@@ -279,6 +298,8 @@ function removed(ipc: IpcState, id: bigint): void {
   if (!object) return;
   const { principal, type, name } = object;
   ipc.objects.delete(id);
+  if (object.type === "pipe") hold(ipc, object, -object.bytes);
+  else if (object.type === "mailbox") hold(ipc, object.box, -sizeOf(object.box));
   if (name !== "") ipc.names.delete(nameKey(principal, type, name));
   const left = (ipc.counts.get(principal) ?? 0) - 1;
   if (left > 0) ipc.counts.set(principal, left);
@@ -316,12 +337,13 @@ function applyRequest({ ipc }: State, record: IpcRecord): void {
   }
 }
 
-function changePipe(pipe: PipeObject, record: IpcRecord): void {
+function changePipe(ipc: IpcState, pipe: PipeObject, record: IpcRecord): void {
+  const before = pipe.bytes;
   if (record.type === "pipe.opened") {
     pipe.read ||= record.end !== "write";
     pipe.written ||= record.end !== "read";
   } else if (record.type === "pipe.wrote") {
-    pipe.chunks.push(record.data);
+    write(pipe.chunks, record.data);
     pipe.bytes += record.data.length;
   } else if (record.type === "pipe.read") {
     let left = record.bytes;
@@ -333,6 +355,14 @@ function changePipe(pipe: PipeObject, record: IpcRecord): void {
       pipe.bytes -= size;
     }
   }
+  if (pipe.bytes !== before) hold(ipc, pipe, pipe.bytes - before);
+}
+
+/** Small writes become one chunk: a chunk takes more than a byte, and a read walks them all. */
+function write(chunks: Uint8Array[], data: Uint8Array): void {
+  const last = chunks.at(-1);
+  if (!last || last.length + data.length > CHUNK) chunks.push(data);
+  else chunks[chunks.length - 1] = Buffer.concat([last, data]);
 }
 
 function changeLock(lock: LockObject, record: IpcRecord): void {

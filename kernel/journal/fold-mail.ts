@@ -1,5 +1,5 @@
-/** The fold's part for mail: what is in a mailbox, in which order, and who has what. */
-import type { BoxRef, IpcRecord, Mail, Mailbox } from "./fold-ipc.js";
+/** The fold's part for mail: what is in a mailbox, in which order, who has what, and whose bytes it is. */
+import type { BoxRef, Held, IpcRecord, IpcState, Mail, Mailbox } from "./fold-ipc.js";
 import { COUNTER, type State } from "./state.js";
 
 /** The mailbox itself; undefined when it, or its process, is gone. */
@@ -18,7 +18,7 @@ export function applyMail(state: State, record: IpcRecord): void {
   const box = boxOf(state, record.box);
   if (record.type === "mail.sent") {
     state.counters.mail = Math.max(state.counters.mail, Number(record.mail.id & COUNTER));
-    if (box) put(box, record.mail);
+    if (box) put(state.ipc, box, record.mail);
     return;
   }
   if (!box) return;
@@ -32,7 +32,7 @@ export function applyMail(state: State, record: IpcRecord): void {
   if (!mail) return;
   switch (record.type) {
     case "mail.taken":
-      take(box, at);
+      take(state.ipc, box, at);
       break;
     case "mail.leased":
       if (record.pid !== 0n) mail.deliveries++;
@@ -42,16 +42,33 @@ export function applyMail(state: State, record: IpcRecord): void {
       mail.lease = undefined;
       break;
     case "mail.died": {
-      take(box, at);
+      take(state.ipc, box, at);
       const grave = boxOf(state, record.to);
       const fresh = { handles: [], missed: 0, lapsed: false, deliveries: 0, lease: undefined };
-      if (grave) put(grave, { ...mail, ...fresh, dead: record.why });
+      if (grave) put(state.ipc, grave, { ...mail, ...fresh, dead: record.why });
       break;
     }
   }
 }
 
+/** What a message takes besides its body, as it is counted: many empty ones are much, too. */
+export const ENVELOPE = 256;
+
+/** What lies in a mailbox, as it is counted. */
+export function sizeOf({ mails, bytes }: Pick<Mailbox, "mails" | "bytes">): number {
+  return bytes + mails.length * ENVELOPE;
+}
+
+/** So many bytes more, or less, lie there. */
+export function hold({ bytes }: IpcState, { principal, budgets }: Held, more: number): void {
+  for (const budget of budgets) budget.mailBytes += more;
+  const now = (bytes.get(principal) ?? 0) + more;
+  if (now > 0) bytes.set(principal, now);
+  else bytes.delete(principal);
+}
+
 function put(
+  ipc: IpcState,
   box: Mailbox,
   given: Pick<Mail, "id" | "from" | "topic" | "body"> & Partial<Mail>,
 ): void {
@@ -68,9 +85,12 @@ function put(
   while ((box.mails[at - 1]?.priority ?? 9) < mail.priority) at--;
   box.mails.splice(at, 0, mail);
   box.bytes += mail.body.length;
+  hold(ipc, box, mail.body.length + ENVELOPE);
 }
 
-function take(box: Mailbox, at: number): void {
+function take(ipc: IpcState, box: Mailbox, at: number): void {
   const [mail] = box.mails.splice(at, 1);
-  box.bytes -= mail?.body.length ?? 0;
+  if (!mail) return;
+  box.bytes -= mail.body.length;
+  hold(ipc, box, -mail.body.length - ENVELOPE);
 }

@@ -7,6 +7,7 @@
  */
 import { closeAllCaps, endObject } from "./fold-caps.js";
 import { emptyInbox } from "./fold-ipc.js";
+import { hold, sizeOf } from "./fold-mail.js";
 import { COUNTER, type Holdings, type ProcessState, type State } from "./state.js";
 
 /** How the scheduler ranks processes before it looks at their nice values. */
@@ -44,6 +45,8 @@ export interface Budget {
   spent: number;
   /** Those that have a place: `hasPlace`. */
   processes: number;
+  /** Bytes in their inboxes, and in the mailboxes and pipes that they opened. */
+  mailBytes: number;
   readonly holds: Holdings;
 }
 
@@ -109,22 +112,35 @@ export function applyProcess(state: State, record: ProcRecord): void {
       break;
     case "proc.exited":
       process.stopped = false;
+      if (!process.exit) closeInbox(state, process);
       orphan(state, record.pid);
-      if (!process.exit && !hasLivingParent(state, process)) leavePlace(process);
+      if (!process.exit && !hasLivingParent(state, process)) leavePlace(state, process);
       process.exit = { code: record.code, cause: record.cause, at: record.at };
       process.tokenHash = "";
       process.resumeHash = "";
       forgetResults(process);
-      process.mailbox.mails.length = 0;
-      process.mailbox.bytes = 0;
       closeAllCaps(state, process);
       break;
     case "proc.reaped":
-      if (hasPlace(state, process)) leavePlace(process);
+      if (hasPlace(state, process)) leavePlace(state, process);
       endObject(state, { type: "process", id: record.pid });
+      if (!process.exit) closeInbox(state, process);
       state.processes.delete(record.pid);
       break;
   }
+}
+
+/** It is alive no more: its inbox is gone, and takes nobody's room. */
+function closeInbox(state: State, { mailbox }: ProcessState): void {
+  hold(state.ipc, mailbox, -sizeOf(mailbox));
+  mailbox.mails.length = 0;
+  mailbox.bytes = 0;
+}
+
+function countPlace({ places }: State, principal: string, by: 1 | -1): void {
+  const now = (places.get(principal) ?? 0) + by;
+  if (now > 0) places.set(principal, now);
+  else places.delete(principal);
 }
 
 /** Its own, if it was given one, and those that bound its parent. */
@@ -133,7 +149,7 @@ function budgetsOf(
   { pid, parent, quota }: Extract<ProcRecord, { type: "proc.created" }>,
 ): Budget[] {
   const holds = { contexts: 0, tokens: 0, pinnedPages: 0 };
-  const own = quota ? [{ of: pid, quota, spent: 0, processes: 0, holds }] : [];
+  const own = quota ? [{ of: pid, quota, spent: 0, processes: 0, mailBytes: 0, holds }] : [];
   const budgets = [...own, ...(state.processes.get(parent)?.budgets ?? [])];
   for (const budget of budgets) budget.processes++;
   return budgets;
@@ -144,7 +160,7 @@ function orphan(state: State, parent: bigint): void {
   for (const child of state.processes.values()) {
     if (child.parent !== parent) continue;
     child.parent = INIT;
-    if (child.exit) leavePlace(child);
+    if (child.exit) leavePlace(state, child);
   }
 }
 
@@ -168,8 +184,9 @@ function hasLivingParent({ processes }: Table, { parent }: Kin): boolean {
   return found !== undefined && !found.exit;
 }
 
-function leavePlace({ budgets }: ProcessState): void {
+function leavePlace(state: State, { budgets, guest, principal }: ProcessState): void {
   for (const budget of budgets) budget.processes--;
+  if (!guest) countPlace(state, principal, -1);
 }
 
 /** Forgets the results that wait to be acknowledged. */
@@ -182,7 +199,11 @@ export function forgetResults(process: ProcessState): void {
 function create(state: State, record: Extract<ProcRecord, { type: "proc.created" }>): void {
   const { pid } = record;
   const { guest = false } = record;
-  if (!guest) state.counters.pid = Math.max(state.counters.pid, Number(pid & COUNTER));
+  if (!guest) {
+    state.counters.pid = Math.max(state.counters.pid, Number(pid & COUNTER));
+    countPlace(state, record.principal, 1);
+  }
+  const budgets = budgetsOf(state, record);
   state.processes.set(pid, {
     pid,
     parent: record.parent,
@@ -198,7 +219,7 @@ function create(state: State, record: Extract<ProcRecord, { type: "proc.created"
     group: record.group ?? pid,
     session: record.session ?? pid,
     program: record.program,
-    budgets: budgetsOf(state, record),
+    budgets,
     nice: record.nice,
     stopped: false,
     run: 0,
@@ -213,7 +234,7 @@ function create(state: State, record: Extract<ProcRecord, { type: "proc.created"
     intents: new Map(),
     ackedThrough: 0n,
     lastSeq: 0n,
-    mailbox: emptyInbox(pid, record.principal),
+    mailbox: emptyInbox(pid, record.principal, budgets),
     holds: { contexts: 0, tokens: 0, pinnedPages: 0 },
   });
 }

@@ -1,6 +1,9 @@
 /** The state is a fold over records: what holds after any of them, in any order. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Mailbox, PipeObject } from "./fold-ipc.js";
+import { sizeOf } from "./fold-mail.js";
+import { hasPlace } from "./fold-procs.js";
 import { memoryJournal } from "./journal.js";
 import type { JournalRecord } from "./records.js";
 import { apply, emptyState, type State } from "./state.js";
@@ -14,12 +17,19 @@ const tokens = fc.array(fc.nat(9), { maxLength: 4 });
 const tail = fc.constantFrom("empty" as const, "text" as const, "closed" as const);
 const type = <T extends JournalRecord["type"]>(value: T) => fc.constant(value);
 
+const BOX = {
+  ...{ type: "mailbox" as const, maxMessages: 0, maxBytes: 0 },
+  ...{ maxDeliveries: 1, deadLetters: "" },
+};
+const PIPE = { type: "pipe" as const, capacity: 100 };
+
 const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   fc.record({
     ...{ type: type("proc.created"), pid, parent: pid, name: fc.constant("p"), at: fc.nat() },
     ...{
       principal: fc.constant("admin"),
       nice: fc.nat(19),
+      quota: fc.constantFrom(undefined, { mailboxBytes: 9 }),
       spawned: fc.boolean(),
       log: fc.constant(""),
     },
@@ -58,6 +68,28 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
     mail: fc.record({ id: seq, from: pid, topic: fc.constant(""), body: bytes }),
   }),
   fc.record({ type: type("mail.taken"), box: fc.record({ pid }), id: seq }),
+  fc.record({
+    ...{
+      type: type("ipc.opened"),
+      id: cid,
+      principal: fc.constant("admin"),
+      name: fc.constant(""),
+    },
+    ...{ by: pid, object: fc.constantFrom(BOX, PIPE) },
+  }),
+  fc.record({ type: type("ipc.removed"), id: cid }),
+  fc.record({
+    type: type("mail.sent"),
+    box: fc.record({ id: cid }),
+    mail: fc.record({ id: seq, from: pid, topic: fc.constant(""), body: bytes }),
+  }),
+  fc.record({ type: type("mail.taken"), box: fc.record({ id: cid }), id: seq }),
+  fc.record({
+    ...{ type: type("mail.died"), box: fc.record({ id: cid }), id: seq },
+    ...{ to: fc.record({ pid }), why: fc.constant("") },
+  }),
+  fc.record({ type: type("pipe.wrote"), id: cid, data: bytes }),
+  fc.record({ type: type("pipe.read"), id: cid, bytes: fc.nat(8) }),
 );
 
 /** The kernel makes every id once. */
@@ -71,7 +103,9 @@ function once(records: readonly JournalRecord[]): JournalRecord[] {
           ? `c${r.cid}`
           : r.type === "mail.sent"
             ? `m${r.mail.id}`
-            : "";
+            : r.type === "ipc.opened"
+              ? `o${r.id}`
+              : "";
     if (name === "") return true;
     if (used.has(name)) return false;
     used.add(name);
@@ -90,6 +124,10 @@ function check(state: State): void {
     expect(process.results.size + mails.length).toBe(0);
     expect(process.tokenHash + process.resumeHash).toBe("");
   }
+  checkBytes(state);
+  expect(state.places.get("admin") ?? 0).toBe(
+    [...state.processes.values()].filter((process) => hasPlace(state, process)).length,
+  );
   for (const { tokens, runs } of state.contexts.values()) {
     runs.forEach((r, i) => {
       const next = runs[i + 1];
@@ -97,6 +135,22 @@ function check(state: State): void {
       expect(r.start).toBeLessThan(next?.start ?? tokens.length);
     });
     expect(runs[0]?.start ?? 0).toBe(0);
+  }
+}
+
+/** What is counted is what lies there. */
+function checkBytes({ processes, ipc }: State): void {
+  const all: (Mailbox | PipeObject)[] = [...processes.values()].map(({ mailbox }) => mailbox);
+  for (const object of ipc.objects.values()) {
+    if (object.type === "mailbox") all.push(object.box);
+    else if (object.type === "pipe") all.push(object);
+  }
+  const sizes = (of: typeof all): number =>
+    of.reduce((sum, each) => sum + ("mails" in each ? sizeOf(each) : each.bytes), 0);
+  expect(ipc.bytes.get("admin") ?? 0).toBe(sizes(all));
+  for (const budget of new Set(all.flatMap(({ budgets }) => budgets))) {
+    const own = all.filter(({ budgets }) => budgets.includes(budget));
+    expect(budget.mailBytes).toBe(sizes(own));
   }
 }
 

@@ -119,6 +119,8 @@ export interface ContextState {
 export interface State {
   readonly processes: Map<bigint, ProcessState>;
   readonly contexts: Map<bigint, ContextState>;
+  /** By principal: processes that have a place (`hasPlace`), without those that live on other kernels. */
+  readonly places: Map<string, number>;
   /** By principal, of those that hold contexts. */
   readonly holdings: Map<string, Holdings>;
   readonly principals: Map<string, PrincipalState>;
@@ -145,6 +147,7 @@ export function emptyState(): State {
   return {
     processes: new Map(),
     contexts: new Map(),
+    places: new Map(),
     holdings: new Map(),
     principals: new Map(),
     spent: new Map(),

@@ -3,6 +3,7 @@ import { ContixError } from "../../proto/errno.js";
 import type { ScheduleCall } from "../../proto/gen/contix/v1/time.js";
 import { argumentsOf, inRange } from "../args.js";
 import type { Call } from "../call.js";
+import { checkScope } from "../cap/scopes.js";
 import { makeId } from "../ids.js";
 import { checkSubject } from "../ipc/subjects.js";
 import { nameKey } from "../journal/fold-ipc.js";
@@ -122,6 +123,8 @@ function checkTarget(kernel: Kernel, call: Call, args: ScheduleCall): ScheduleTa
   const { pid } = call.process;
   if (inbox) return { kind: "pid", pid };
   if (signal !== "") return { kind: "signal", pid, signal: signalName(signal) };
+  // What the caller could not do by a call of its own it can not do by a schedule.
+  checkScope(kernel, call.process, { name: subject !== "" ? "ipc.publish" : "ipc.send" });
   if (subject !== "") return { kind: "subject", subject: checkSubject("subject", subject) };
   const key = nameKey(call.process.principal, "mailbox", mailbox);
   if (kernel.journal.state.ipc.names.has(key)) return { kind: "mailbox", name: mailbox };

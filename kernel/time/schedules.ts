@@ -12,12 +12,12 @@
  *
  * A firing whose mailbox is full, or is not there, is missed too, and the next one tells.
  */
-import type { Clock } from "../clock.js";
+import { type Clock, LONGEST_SLEEP_US } from "../clock.js";
 import { showId } from "../ids.js";
 import type { Schedule, ScheduleTarget } from "../journal/fold-time.js";
 import type { Journal } from "../journal/journal.js";
 import type { Log } from "../log.js";
-import { nextAfter, parseCron } from "./cron.js";
+import { nextAfter, parseCron, type Times } from "./cron.js";
 
 /** What a firing is. */
 export interface Firing {
@@ -35,18 +35,14 @@ export interface ScheduleParts {
   readonly fire: (schedule: Schedule, firing: Firing) => boolean;
 }
 
-/** A step of the wall clock is noticed within this, microseconds. */
-const LONGEST_SLEEP_US = 30e6;
 /** A longer step back is no correction of a few minutes: time begins anew. */
 const LONG_STEP_MS = 3 * 3_600_000;
 /** Missed firings are counted up to here. */
 const MOST_COUNTED = 1000;
 
-type Cron = ReturnType<typeof parseCron>;
-
 export class Schedules {
   readonly #parts: ScheduleParts;
-  readonly #crons = new Map<bigint, Cron>();
+  readonly #crons = new Map<bigint, Times>();
   readonly #timers = new Map<bigint, () => void>();
 
   constructor(parts: ScheduleParts) {
@@ -128,7 +124,7 @@ export class Schedules {
     this.#parts.journal.append({ type: "schedule.passed", id, since, fired, missed });
   }
 
-  #cron({ id, cron, timezone }: Readonly<Schedule>): Cron {
+  #cron({ id, cron, timezone }: Readonly<Schedule>): Times {
     const known = this.#crons.get(id) ?? parseCron(cron, timezone);
     this.#crons.set(id, known);
     return known;

@@ -106,6 +106,21 @@ export function syncConformance(name: string, make: () => Promise<IpcPair>): voi
       await next;
     });
 
+    it("is free when the handle that it was taken by has had its time", async () => {
+      const { w, pids, handles, take } = await world(2);
+      const [owner = 0n] = pids;
+      const worker = w.agent();
+      const lent = { pid: worker, ttlUs: 1000n };
+      const { handle } = await w.ask(owner, "capGrant", lent, handles[0] ?? 0);
+      await w.ask(worker, "lock", {}, handle);
+      const next = take(1);
+      await w.pass(999);
+      expect(await w.settled(next)).toBe(false);
+      await w.pass(1);
+      await next;
+      await expect(w.ask(worker, "lock", {}, handle)).rejects.toThrow(/^EBADF/);
+    });
+
     it("is free when the lease is over, unless it was renewed; the late holder is told", async () => {
       const { w, pids, handles, take } = await world(2);
       const { token } = await take(0, { leaseUs: 1000n });

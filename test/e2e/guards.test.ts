@@ -61,7 +61,7 @@ it("a principal's quotas are its own, shown, and kept over a change", async () =
   const { key } = await os.principals.addKey("alice");
   await using alice = await kernel.connect({ token: key });
   const { usage } = await alice.llm.generate("one two", { maxTokens: 4, ignoreEos: true });
-  expect(usage.left).toEqual({ tokens: 60 - usage.promptTokens - 4 });
+  expect(usage.left).toEqual({ tokens: 60 - usage.promptTokens - 4, processes: 0 });
   await expect(alice.llm.generate("one", { maxTokens: 80 })).rejects.toMatchObject({
     code: "EDQUOT",
   });

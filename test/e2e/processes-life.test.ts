@@ -223,7 +223,7 @@ describe("bad input", () => {
     expect(await spawn({ nice: 20 })).toBe("EINVAL");
     expect(await spawn({ nice: -21 })).toBe("EINVAL");
     expect(await spawn({ class: "urgent" })).toBe("EINVAL");
-    expect(await spawn({ quota: { mailboxBytes: 1 } })).toBe("EINVAL");
+    expect(await spawn({ quota: { realtime: 1 } })).toBe("EINVAL");
     expect(await spawn({ quota: { tokens: 0 } })).toBe("EINVAL");
     expect(await spawn({ quota: { processes: 100_000 } })).toBe("EDQUOT");
     expect(await spawn({ confinement: { permission: true } })).toBe("EINVAL");

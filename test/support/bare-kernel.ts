@@ -4,7 +4,7 @@
  */
 import type { AuditEntry } from "../../kernel/cap/audit.js";
 import type { Gift } from "../../kernel/cap/births.js";
-import { NO_KEY_FILE } from "../../kernel/cap/key-file.js";
+import { type KeyFile, NO_KEY_FILE } from "../../kernel/cap/key-file.js";
 import { Principals } from "../../kernel/cap/principals.js";
 import type { ObjectRef } from "../../kernel/cap/rights.js";
 import { systemRandomness } from "../../kernel/clock.js";
@@ -54,7 +54,7 @@ export class BareKernel {
   #seq = 0n;
   readonly #replies = new Map<bigint, (reply: Reply) => void>();
 
-  constructor(node = 1) {
+  constructor(node = 1, keys: KeyFile = NO_KEY_FILE) {
     const clock = {
       now: () => this.now,
       wall: () => this.wall + this.now / 1000,
@@ -92,7 +92,7 @@ export class BareKernel {
     whole.trap = new Trap(this.kernel);
     whole.procs = new Processes(this.kernel);
     whole.time = makeTime(this.kernel);
-    whole.principals = new Principals(this.kernel, NO_KEY_FILE);
+    whole.principals = new Principals(this.kernel, keys);
   }
 
   get state() {

@@ -146,6 +146,24 @@ describe("a call that asks", () => {
   });
 });
 
+describe("a copy of a handle that asks", () => {
+  it("asks the same, and whoever has it can not make it ask another", async () => {
+    const bare = new BareKernel();
+    const agent = bare.process({ principal: "alice", gifts: [namespace("alice")] });
+    const target = bare.process({ principal: "alice" });
+    const rule = { principal: "ops", pid: 0n, timeoutUs: MINUTE };
+    // Nobody asks here whether the grant itself may be made: that is another question.
+    const handle = bare.handle(agent, { type: "process", id: target }, 63, { ask: rule });
+    const ask = { principal: "", pid: agent, timeoutUs: 1n };
+    expect(await bare.outcome(agent, "capGrant", { pid: target, ask }, handle)).toMatch(
+      /^EPERM: calls through this handle ask first/,
+    );
+    expect(await bare.outcome(agent, "capGrant", { pid: target }, handle)).toBe("ok");
+    const copies = [...bare.state.caps.values()].filter(({ holder }) => holder === target);
+    expect(copies.map((copy) => copy.ask)).toEqual([rule]);
+  });
+});
+
 describe("who may answer", () => {
   const admin = (bare: BareKernel) => bare.process({ principal: "admin", gifts: [namespace("*")] });
 

@@ -333,6 +333,48 @@ describe("a disk that refuses", () => {
     expect(Number(lost)).toBeGreaterThan(0);
   });
 
+  it("refuses none that only takes away, so many of a process; what they did is written then", async () => {
+    const { disk, log, asked } = failing();
+    await log.sync();
+    disk.full = true;
+    log.record(entry({ call: "key.revoke" }));
+    await asked(2);
+    const taken = (pid: bigint): void => {
+      log.admit(pid);
+      log.record(entry({ pid, call: "cap.close" }));
+    };
+    for (let i = 0; i < 64; i++) taken(1n);
+    expect(() => taken(1n)).toThrow(expect.objectContaining({ code: "EAGAIN" }));
+    taken(2n);
+    let acknowledged = false;
+    const synced = log.sync().then(() => {
+      acknowledged = true;
+    });
+    await asked(2);
+    expect(acknowledged).toBe(false);
+    disk.full = false;
+    await synced;
+    expect(disk.text.match(/cap\.close/g)).toHaveLength(65);
+    taken(1n);
+    await log.close();
+  });
+
+  it("takes no more of these than it has room for in all", () => {
+    const { log } = failing();
+    // And the note of its start.
+    for (let i = 1; i < 16_384; i++) log.record(entry({ seq: BigInt(i) }));
+    expect(() => log.admit()).toThrow(expect.objectContaining({ code: "EAGAIN" }));
+    let taken = 0;
+    const all = (): void => {
+      for (let pid = 1n; taken < 40_000; pid++, taken++) {
+        log.admit(pid);
+        log.record(entry({ pid, call: "cap.close" }));
+      }
+    };
+    expect(all).toThrow(expect.objectContaining({ code: "EAGAIN" }));
+    expect(taken).toBe(16_384);
+  });
+
   it("that is only slow makes calls wait outside: EAGAIN with a time", () => {
     const { log } = failing();
     for (let i = 0; i < 20_000; i++) log.record(entry({ seq: BigInt(i) }));

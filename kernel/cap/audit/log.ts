@@ -7,8 +7,11 @@
  * its record is on disk (`sync`). When the log cannot be written, the disk being full or
  * broken, calls that change something are refused before they begin (`admit`), replies of
  * those that had begun wait, and the same lines are tried again every second until they
- * are written. Calls that change nothing go on. The records of refusals, which nothing
- * holds back, are dropped beyond a bound, and the log says later how many.
+ * are written. Calls that only take away (a key, a handle, a process) are let in all the
+ * same: else whoever fills the disk could not be stopped. They take effect, their records
+ * wait in memory and their replies for them, so many of each process and in all. Calls that
+ * change nothing go on. The records of refusals, which nothing holds back, are dropped beyond
+ * a bound, and the log says later how many.
  */
 import type { KeyObject } from "node:crypto";
 import { ContixError, type Errno } from "../../../proto/errno.js";
@@ -22,6 +25,9 @@ import type { AuditStore } from "./store.js";
 
 /** Records that wait at most; a call that would add to them is told to come back. */
 const BACKLOG = 16_384;
+/** Beyond that, records of calls that only take away, of all and of one process. */
+const TAKING = 16_384;
+const TAKING_EACH = 64;
 /** Lines of one group commit. */
 const GROUP = 1024;
 /** Lines made without a break, so that nobody waits a millisecond for them. */
@@ -70,6 +76,8 @@ export class AuditLog implements Audit {
   /** The last refusal of each process that waits, for those that repeat it. */
   readonly #refusals = new Map<bigint, AuditEntry>();
   readonly #times = new Map<AuditEntry, number>();
+  /** Calls that were let in while nothing could be written, by process. */
+  readonly #taking = new Map<bigint, number>();
   #recorded = 0;
   #durable = 0;
   #waiters: Waiter[] = [];
@@ -102,11 +110,24 @@ export class AuditLog implements Audit {
     this.#push(entry);
   }
 
-  admit(): void {
+  admit(taking?: bigint): void {
+    if (taking !== undefined && (this.#failure || this.#waiting.length >= BACKLOG)) {
+      this.#admitTaking(taking);
+      return;
+    }
     if (this.#failure) throw this.#failure;
     if (this.#waiting.length < BACKLOG) return;
     const message = `${this.#waiting.length} records wait for the audit log to be written`;
     throw new ContixError("EAGAIN", message, { retryAfterUs: 100_000 });
+  }
+
+  #admitTaking(pid: bigint): void {
+    const own = this.#taking.get(pid) ?? 0;
+    if (own >= TAKING_EACH || this.#waiting.length >= BACKLOG + TAKING) {
+      const message = `${own} calls of this process, of ${this.#waiting.length} in all, wait for the audit log to be written`;
+      throw new ContixError("EAGAIN", message, { retryAfterUs: RETRY_US });
+    }
+    this.#taking.set(pid, own + 1);
   }
 
   sync(): Promise<void> {
@@ -263,6 +284,7 @@ export class AuditLog implements Audit {
       await this.#with.store.append(text);
       if (this.#failure) this.#with.log.info({}, "the audit log is written again");
       this.#failure = undefined;
+      this.#taking.clear();
       return true;
     } catch (error) {
       const full = (error as NodeJS.ErrnoException).code === "ENOSPC";

@@ -4,16 +4,15 @@
  * in flight, tokens set aside.
  */
 import type { Clock } from "../../clock.js";
-import { hasPlace } from "../../journal/fold-procs.js";
 import type { Journal, Process } from "../../journal/journal.js";
 import type { Account, Accounts } from "../../proc/accounts.js";
 import { Bucket } from "./bucket.js";
-import { type Limits, NONE, orNone, principalLimit, type QuotaName } from "./quota.js";
+import { type Limits, NONE, orNone, principalLimit, type Quota, type QuotaName } from "./quota.js";
 
 export type Who = Pick<Process, "pid" | "principal" | "budgets">;
 export type Budget = Process["budgets"][number];
 
-/** What is held of a principal that calls. Its tokens in all are in the journal's state. */
+/** What is held of a principal that calls, or of a budget. Its tokens in all are in the journal's state. */
 export interface Purse {
   readonly requests: Bucket;
   readonly tokens: Bucket;
@@ -21,9 +20,6 @@ export interface Purse {
   /** Tokens set aside. */
   reserved: number;
 }
-
-/** What is held of a budget besides what the journal has. */
-type Till = Omit<Purse, "inFlight">;
 
 /** A bucket and its rate. */
 export interface Rate {
@@ -47,7 +43,7 @@ const NO_RATES: readonly Rate[] = [];
 export class QuotaBooks {
   readonly #with: Needs;
   readonly #purses = new Map<string, Purse>();
-  readonly #tills = new WeakMap<Budget, Till>();
+  readonly #tills = new WeakMap<Budget, Purse>();
   #most = PURSES;
 
   constructor(needs: Needs) {
@@ -68,7 +64,7 @@ export class QuotaBooks {
     let purse = this.#purses.get(principal);
     if (!purse) {
       if (this.#purses.size >= this.#most) this.#forgetIdle();
-      purse = { requests: new Bucket(), tokens: new Bucket(), inFlight: 0, reserved: 0 };
+      purse = emptyPurse();
       this.#purses.set(principal, purse);
     }
     return purse;
@@ -87,10 +83,10 @@ export class QuotaBooks {
     this.#most = Math.max(PURSES, 2 * this.#purses.size);
   }
 
-  till(budget: Budget): Till {
+  till(budget: Budget): Purse {
     let till = this.#tills.get(budget);
     if (!till) {
-      till = { requests: new Bucket(), tokens: new Bucket(), reserved: 0 };
+      till = emptyPurse();
       this.#tills.set(budget, till);
     }
     return till;
@@ -123,15 +119,19 @@ export class QuotaBooks {
 
   /** Rates are not used up. */
   usedOf(budget: Budget, name: QuotaName): number {
-    const { spent, processes, holds } = budget;
+    const { spent, processes, mailBytes, holds } = budget;
     if (name === "tokens") return spent + this.till(budget).reserved;
     if (name === "processes") return processes;
+    if (name === "concurrentCalls") return this.till(budget).inFlight;
+    if (name === "mailboxBytes") return mailBytes;
     return heldOf(holds, name);
   }
 
   used(principal: string, name: QuotaName): number {
     if (name === "tokens") return this.spent(principal) + this.purse(principal).reserved;
     if (name === "processes") return this.processes(principal);
+    if (name === "concurrentCalls") return this.purse(principal).inFlight;
+    if (name === "mailboxBytes") return this.#with.journal.state.ipc.bytes.get(principal) ?? 0;
     return heldOf(this.held(principal), name);
   }
 
@@ -150,14 +150,17 @@ export class QuotaBooks {
   }
 
   processes(principal: string): number {
-    const { state } = this.#with.journal;
-    let count = 0;
-    for (const process of state.processes.values()) {
-      if (process.principal !== principal || process.guest) continue;
-      if (hasPlace(state, process)) count++;
-    }
-    return count;
+    return this.#with.journal.state.places.get(principal) ?? 0;
   }
+
+  /** What the principal's own record sets. */
+  ownQuota(principal: string): Quota | undefined {
+    return this.#with.journal.state.principals.get(principal)?.quota;
+  }
+}
+
+function emptyPurse(): Purse {
+  return { requests: new Bucket(), tokens: new Bucket(), inFlight: 0, reserved: 0 };
 }
 
 export function heldOf(held: Process["holds"] | undefined, name: QuotaName): number {

@@ -44,7 +44,19 @@ export const PROCESS_QUOTAS: readonly QuotaName[] = [
   "contexts",
   "contextTokens",
   "pinnedPages",
+  "concurrentCalls",
+  "mailboxBytes",
 ];
+
+/** Those of a number of things: what is left of them is told where a record or a budget bounds them. */
+export const COUNTED = [
+  "processes",
+  "contexts",
+  "contextTokens",
+  "pinnedPages",
+  "concurrentCalls",
+  "mailboxBytes",
+] as const satisfies readonly QuotaName[];
 
 export type Limits = Config["limits"];
 

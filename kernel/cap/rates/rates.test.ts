@@ -166,6 +166,24 @@ describe("what is left", () => {
     expect(leftOf(2n)).toEqual({ requestsPerSecond: 3, tokens: 50 });
   });
 
+  it("is told of what the principal's own record or a budget bounds", () => {
+    const { leftOf, journal } = make({}, { processes: 5, concurrentCalls: 7, mailboxBytes: 400 });
+    const mail = { id: 1n, from: 1n, topic: "", body: new Uint8Array(30) };
+    journal.append(
+      {
+        ...{ type: "proc.created", pid: 10n, parent: 1n, name: "p", principal: "team", nice: 0 },
+        ...{ spawned: true, log: "", at: 0, quota: { contexts: 4, mailboxBytes: 300 } },
+      },
+      { type: "mail.sent", box: { pid: 10n }, mail },
+      { type: "ctx.created", cid: 5n, owner: 10n, handle: 1, model: "m", engine: "e" },
+    );
+    expect(leftOf(1n)).toEqual({ processes: 2, concurrentCalls: 7, mailboxBytes: 114 });
+    expect(leftOf(10n)).toEqual({
+      ...{ processes: 2, concurrentCalls: 7, mailboxBytes: 14, contexts: 3 },
+    });
+    expect(leftOf(3n)).toEqual({});
+  });
+
   it("is not told of what has no limit", () => {
     expect(make().leftOf(1n)).toEqual({});
   });
@@ -260,6 +278,19 @@ describe("a budget", () => {
     expect(rates.remaining(parent, "processes")).toBe(2);
     journal.append({ type: "proc.reaped", pid: 13n }, { type: "proc.reaped", pid: 11n });
     expect(rates.remaining(parent, "processes")).toBe(3);
+  });
+
+  it("of calls in flight holds for all of them together, and a child may have as many", () => {
+    const { admit, rates, parent } = family({ concurrentCalls: 2 });
+    const first = admit(10n);
+    expect(rates.remaining(parent, "concurrentCalls")).toBe(2);
+    admit(12n);
+    expect(() => admit(11n)).toThrow(eagain(/2 calls of n0.10 and what it spawned are in flight/));
+    admit(1n);
+    first();
+    admit(11n);
+    const { used } = rates.report(parent).find(({ quota }) => quota === "concurrentCalls") ?? {};
+    expect(used).toBe(2);
   });
 
   it("of a rate holds for all of them together", () => {

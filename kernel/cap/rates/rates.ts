@@ -19,13 +19,14 @@ import type { Account } from "../../proc/accounts.js";
 import { type Budget, heldOf, type Needs, type Purse, QuotaBooks, type Who } from "./books.js";
 import { capacity } from "./bucket.js";
 import { Pressure } from "./pressure.js";
-import { type Limits, NONE, orNone, PROCESS_QUOTAS, type QuotaName } from "./quota.js";
+import { COUNTED, type Limits, NONE, orNone, PROCESS_QUOTAS, type QuotaName } from "./quota.js";
 
 const FULL_RETRY_US = 100_000;
 
 /** Calls that add tokens. */
 const TOKEN_CALLS: ReadonlySet<string> = new Set(["llm.generate", "ctx.append", "ctx.restore"]);
 
+const NO_NAMES: readonly (typeof COUNTED)[number][] = [];
 const NOTHING_LEFT: readonly { quota: string; left: bigint }[] = [];
 
 /** What is in use of a limit. */
@@ -57,11 +58,7 @@ export class Rates {
     const { principal, pid } = process;
     const purse = this.#books.purse(principal);
     const account = this.#books.account(pid);
-    const most = this.#books.limit(principal, "concurrentCalls");
-    if (purse.inFlight >= most) {
-      const message = `${purse.inFlight} calls of the principal ${principal} are in flight, the limit (quota concurrentCalls)`;
-      throw new ContixError("EAGAIN", message, { retryAfterUs: FULL_RETRY_US });
-    }
+    this.#checkInFlight(process, purse);
     const levels = this.#books.rates(process, purse, account);
     for (const { quota, of, bucket, rate } of levels) {
       // Tokens are not known before: it is enough to owe none.
@@ -75,13 +72,13 @@ export class Rates {
     for (const { quota, bucket, rate } of levels) {
       if (quota === "requestsPerSecond") bucket.charge(now, rate, 1);
     }
-    purse.inFlight++;
+    this.#inFlight(process, purse, 1);
   }
 
   /** A call that was admitted is over, at this cost. The result is the usage that the caller is told. */
   settle({ process }: Pick<Call, "process">, usage: Usage): Usage {
     const purse = this.#books.purse(process.principal);
-    purse.inFlight--;
+    this.#inFlight(process, purse, -1);
     const left = this.#left(process, purse);
     return left.length === 0 ? usage : { ...usage, left: [...left] };
   }
@@ -138,13 +135,13 @@ export class Rates {
   /** What of a quota is left for a child of the process; of a rate the rate itself. Infinity: no limit. */
   remaining({ principal, budgets }: Who, name: QuotaName): number {
     const left = (limit: number, used: number): number => Math.max(0, limit - used);
+    // The calls that are in flight now are over when the child makes its own.
+    const passes = name === "concurrentCalls";
     const own = budgets.map((budget) => {
-      return left(budget.quota[name] ?? NONE, this.#books.usedOf(budget, name));
+      return left(budget.quota[name] ?? NONE, passes ? 0 : this.#books.usedOf(budget, name));
     });
-    return Math.min(
-      left(this.#books.limit(principal, name), this.#books.used(principal, name)),
-      ...own,
-    );
+    const used = passes ? 0 : this.#books.used(principal, name);
+    return Math.min(left(this.#books.limit(principal, name), used), ...own);
   }
 
   /** The quotas of the process and its principal that its work newly brought past their mark. */
@@ -206,6 +203,7 @@ export class Rates {
       per("tokens", orNone(limits.tokensPerProcess), own),
       whole("tokens", this.#books.spent(principal) + purse.reserved),
       whole("concurrentCalls", purse.inFlight),
+      whole("mailboxBytes", this.#books.used(principal, "mailboxBytes")),
       whole("processes", this.#books.processes(principal)),
       per("contexts", limits.contextsPerProcess, holds.contexts),
       whole("contexts", held?.contexts ?? 0),
@@ -214,6 +212,26 @@ export class Rates {
       per("pinnedPages", limits.pinnedPagesPerProcess, holds.pinnedPages),
       whole("pinnedPages", held?.pinnedPages ?? 0),
     ];
+  }
+
+  /** EAGAIN: as many calls are in flight as may be. */
+  #checkInFlight({ principal, budgets }: Who, purse: Purse): void {
+    const check = (whose: string, inFlight: number, most: number): void => {
+      if (inFlight < most) return;
+      const message = `${inFlight} calls of ${whose} are in flight, the limit (quota concurrentCalls)`;
+      throw new ContixError("EAGAIN", message, { retryAfterUs: FULL_RETRY_US });
+    };
+    for (const budget of budgets) {
+      const most = budget.quota.concurrentCalls ?? NONE;
+      check(`${showId(budget.of)} and what it spawned`, this.#books.till(budget).inFlight, most);
+    }
+    const most = this.#books.limit(principal, "concurrentCalls");
+    check(`the principal ${principal}`, purse.inFlight, most);
+  }
+
+  #inFlight({ budgets }: Who, purse: Purse, more: 1 | -1): void {
+    purse.inFlight += more;
+    for (const budget of budgets) this.#books.till(budget).inFlight += more;
   }
 
   #charge(who: Who, purse: Purse, account: Account, tokens: number): void {
@@ -243,7 +261,10 @@ export class Rates {
     const rates = this.#books.rates(who, purse, account);
     const perProcess = orNone(this.#books.limits.tokensPerProcess);
     const whole = this.#books.limit(who.principal, "tokens");
-    const unbounded = perProcess === NONE && whole === NONE && who.budgets.length === 0;
+    const ownQuota = this.#books.ownQuota(who.principal);
+    const set = ownQuota ? COUNTED.filter((quota) => ownQuota[quota] !== undefined) : NO_NAMES;
+    const bounded = perProcess !== NONE || whole !== NONE || set.length > 0;
+    const unbounded = !bounded && who.budgets.length === 0;
     if (rates.length === 0 && unbounded) return NOTHING_LEFT;
     const now = this.#books.now;
     const least = new Map<string, number>();
@@ -255,7 +276,13 @@ export class Rates {
     const own = account.tokensIn + account.tokensOut + account.reserved;
     note("tokens", perProcess - own);
     for (const budget of who.budgets) {
-      note("tokens", (budget.quota.tokens ?? NONE) - this.#books.usedOf(budget, "tokens"));
+      for (const quota of ["tokens", ...COUNTED] as const) {
+        const limit = budget.quota[quota];
+        if (limit !== undefined) note(quota, limit - this.#books.usedOf(budget, quota));
+      }
+    }
+    for (const quota of set) {
+      note(quota, (ownQuota?.[quota] ?? NONE) - this.#books.used(who.principal, quota));
     }
     note("tokens", whole - (this.#books.spent(who.principal) + purse.reserved));
     return [...least].map(([quota, left]) => ({ quota, left: BigInt(left) }));
