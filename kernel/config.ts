@@ -33,7 +33,7 @@ const Limits = z.strictObject({
   tokensPerPrincipal: z.int().min(0).default(0),
   contextsPerProcess: z.int().min(1).default(64),
   contextsPerPrincipal: z.int().min(1).default(4096),
-  /** Tokens of all open contexts, and what generations under way may add. */
+  /** Tokens of all open contexts, those that were moved out too, and what generations under way may add. */
   contextTokensPerProcess: z.int().min(1).default(1_048_576),
   contextTokensPerPrincipal: z.int().min(1).default(16_777_216),
   /** Pages of 16 tokens of pinned contexts. */

@@ -153,7 +153,7 @@ function assemble(
     library,
     engines,
     life: new ContextLife({ clock, journal, engines, log }),
-    quotas: new Quotas(config.limits, journal),
+    quotas: new Quotas(config.limits, journal, (model) => engines.framesOf(model)),
     rates: new Rates({ config, clock, journal, accounts }),
     ask: new Questions({ config, clock, journal, audit }),
     audit,

@@ -17,6 +17,7 @@ import { authorize } from "./cap/check.js";
 import { showObject } from "./cap/rights.js";
 import { checkScope } from "./cap/scopes.js";
 import { InFlight, type Live } from "./in-flight.js";
+import { callWaits } from "./mm/process-waits.js";
 import { SYSCALLS, type SyscallRow } from "./table.js";
 
 export type { Port } from "./in-flight.js";
@@ -140,6 +141,7 @@ export class Trap extends InFlight {
       const asked = this.kernel.ask.before(call);
       if (asked) {
         call.waitingOn = "approval";
+        callWaits(this.kernel, call);
         const go = (): Promise<void> | undefined => {
           // Meanwhile the handle may have expired, or its object ended.
           this.#authorize(row, call);

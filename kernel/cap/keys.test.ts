@@ -167,7 +167,7 @@ describe("a principal", () => {
     expect(to.cut.get(alice)).toBe("alice was removed");
     expect(to.state.processes.get(alice)?.exit).toMatchObject({ cause: "alice was removed" });
     expect([...to.state.contexts.keys()]).toEqual([other.cid]);
-    expect(to.erased).toEqual(["principal:alice"]);
+    expect(to.erased).toEqual(["alice"]);
     expect([...to.state.ipc.objects.values()].map(({ principal: of }) => of)).toEqual(["bob"]);
     expect([...to.state.time.schedules.values()].map(({ principal: of }) => of)).toEqual(["bob"]);
     expect(await to.outcome(bob, "uname")).not.toMatch(/EPERM|ESRCH/);

@@ -10,7 +10,6 @@ import { showId } from "../ids.js";
 import type { Context, Process } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
-import { saltOf } from "../mm/names.js";
 import type { KeyFile } from "./key-file.js";
 import { type Key, Keys, makeKey } from "./keys.js";
 import type { Quota } from "./rates/quota.js";
@@ -95,8 +94,7 @@ export class Principals {
     const processes = this.#end((process) => process.principal === name, `${name} was removed`);
     this.#closeContexts(name);
     this.#forgetNames(name);
-    const salt = saltOf({ principal: name, share: "principal" });
-    for (const { placer } of this.#kernel.engines.running) placer.pool.erase(salt);
+    for (const { placer } of this.#kernel.engines.running) placer.pool.erase(name);
     this.#kernel.journal.append({ type: "cap.gone", object: { type: "principal", id: name } });
     this.#kernel.trap.recheck();
     this.#taken();

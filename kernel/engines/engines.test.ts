@@ -67,6 +67,14 @@ describe("engines", () => {
     expect(() => engines.of({ model: "c", engine: "c" })).toThrow(exdev);
   });
 
+  it("know of a model that has run how many pages have room", async () => {
+    const body = 'if (msg.$case === "open") send(ready({ engineDigest: "a", frames: 7 }));';
+    const { engines, use } = models(100, body);
+    expect(engines.framesOf("a")).toBe(0);
+    await use("a");
+    expect(engines.framesOf("a")).toBe(7);
+  });
+
   it("start one driver for all who ask at once", async () => {
     const { engines, prepared } = models();
     const a = await engines.find("a");

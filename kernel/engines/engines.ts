@@ -101,6 +101,16 @@ export class Engines {
     this.#byName.get(model)?.engine?.placer.cutContext(cid, tokens);
   }
 
+  /** The context's history, or its pin, is another than it was: its pages are. */
+  walk({ cid, model }: Pick<Context, "cid" | "model">): void {
+    this.#byName.get(model)?.engine?.placer.walk(cid);
+  }
+
+  /** Pages of the model that have room in RAM; 0: none, or it has not run yet. */
+  framesOf(model: string): number {
+    return this.#byName.get(model)?.engine?.placer.pool.frames.count ?? 0;
+  }
+
   /** `to` begins as a copy of `from`, or of its first tokens: it has the same pages. */
   forked(from: Pick<Context, "cid" | "model">, to: bigint): void {
     this.#byName.get(from.model)?.engine?.placer.forked(from.cid, to);

@@ -3,12 +3,16 @@
  * is worth nothing to the next daemon, which knows none of its pages, so each begins
  * without one, and takes its own away in the end.
  */
+import { hash } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ContixError } from "../../proto/errno.js";
 import type { Open } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Config } from "../config.js";
 import { memoryBytes } from "../units.js";
+
+/** Characters of a model's name in that of its swap file. */
+const SHOWN = 64;
 
 type Room = Pick<Config, "home" | "swap">;
 
@@ -19,12 +23,17 @@ export function pageRoom(
   pageMemory: number,
 ): Pick<Open, "pageMemory" | "swap" | "swapSize"> {
   const size = BigInt(memoryBytes(swap, 0));
-  const file = `${model.replace(/[^\w.@-]/g, "_")}.swap`;
   return {
     pageMemory: BigInt(pageMemory),
-    swap: size === 0n ? "" : join(home, "swap", file),
+    swap: size === 0n ? "" : join(home, "swap", swapName(model)),
     swapSize: size,
   };
+}
+
+/** A file of its own for each model, whatever of its name a file can be called. */
+function swapName(model: string): string {
+  const shown = model.replace(/[^\w.@-]/g, "_").slice(0, SHOWN);
+  return `${shown}-${hash("sha256", model).slice(0, 16)}.swap`;
 }
 
 /** Makes an empty directory for swap files, when they are wanted. EIO. */

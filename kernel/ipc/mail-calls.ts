@@ -8,7 +8,7 @@ import { type Transfer, transfer } from "../cap/transfer.js";
 import type { BoxRef } from "../journal/fold-ipc.js";
 import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
-import { processWaits } from "../mm/process-waits.js";
+import { callWaits } from "../mm/process-waits.js";
 import { type Box, checkFits, findBox, type Letter } from "./boxes.js";
 
 const TOPIC_LENGTH = 256;
@@ -56,7 +56,7 @@ export function recv(kernel: Kernel, call: Call): void {
   call.waitingOn = "message";
   const end = (error: ContixError): void => call.end(error);
   call.onEnd(kernel.ipc.mail.wait(ref, { pid, wants, take, end }));
-  if (!call.over) processWaits(kernel, call.process, { kind: "message" });
+  callWaits(kernel, call);
 }
 
 export function ack(kernel: Kernel, call: Call): void {

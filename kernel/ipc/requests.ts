@@ -15,6 +15,7 @@ import { type BoxRef, callKey } from "../journal/fold-ipc.js";
 import type { Journal, ReadonlyState } from "../journal/journal.js";
 import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
+import { callWaits } from "../mm/process-waits.js";
 import { checkFits, findBox } from "./boxes.js";
 import { checkMessage, destination } from "./mail-calls.js";
 
@@ -102,6 +103,7 @@ export function request(kernel: Kernel, call: Call): void {
   const again = requests.get(asked.get(callKey({ from, run, seq: syscall.seq })) ?? 0n);
   if (again) {
     kernel.ipc.requests.wait(again, call);
+    callWaits(kernel, call);
     return;
   }
   checkMessage(kernel, args);
@@ -117,6 +119,7 @@ export function request(kernel: Kernel, call: Call): void {
   const sent = kernel.journal.state.ipc.requests.get(id);
   if (sent) kernel.ipc.requests.wait(sent, call);
   kernel.ipc.mail.offer(ref);
+  callWaits(kernel, call);
 }
 
 export function reply(kernel: Kernel, call: Call): void {

@@ -3,6 +3,7 @@ import { ContixError } from "../../proto/errno.js";
 import { argumentsOf, inRange } from "../args.js";
 import type { Call } from "../call.js";
 import type { Kernel } from "../kernel.js";
+import { callWaits } from "../mm/process-waits.js";
 import { theObject } from "./objects.js";
 
 const READ_BYTES = 65_536;
@@ -13,6 +14,7 @@ export function pipeRead(kernel: Kernel, call: Call): void {
   const { max } = argumentsOf(call, "pipeRead");
   const pipe = theObject(kernel.journal.state, call, "pipe");
   kernel.ipc.pipes.read(call, pipe, inRange("max", max || READ_BYTES, 1, LARGEST_READ));
+  callWaits(kernel, call);
 }
 
 export function pipeWrite(kernel: Kernel, call: Call): void {
@@ -23,12 +25,14 @@ export function pipeWrite(kernel: Kernel, call: Call): void {
     throw new ContixError("EMSGSIZE", message, { argument: "data" });
   }
   kernel.ipc.pipes.write(call, pipe, data, !tries);
+  callWaits(kernel, call);
 }
 
 export function lock(kernel: Kernel, call: Call): void {
   const { try: tries, leaseUs } = argumentsOf(call, "lock");
   const us = inRange("lease_us", Number(leaseUs), 0, LONGEST_LEASE_US);
   kernel.ipc.locks.acquire(call, theObject(kernel.journal.state, call, "lock"), us, !tries);
+  callWaits(kernel, call);
 }
 
 export function unlock(kernel: Kernel, call: Call): void {
@@ -44,4 +48,5 @@ export function renew(kernel: Kernel, call: Call): void {
 
 export function barrierWait(kernel: Kernel, call: Call): void {
   kernel.ipc.barriers.wait(call, theObject(kernel.journal.state, call, "barrier"));
+  callWaits(kernel, call);
 }

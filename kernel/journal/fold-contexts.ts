@@ -225,12 +225,12 @@ function tailAt({ tokens, runs, seams }: ContextState): Tail {
 
 /** Adds (1) or takes away (-1) what a context counts for. Contexts of one call are bounded elsewhere. */
 function charge(state: State, context: ContextState, sign: 1 | -1): void {
-  const { owner, handle, principal, tokens, pinned } = context;
+  const { owner, handle, principal, tokens, pinned, paging } = context;
   if (owner !== 0n && handle === 0) return;
   const pages = pinned ? Math.ceil(tokens.length / PAGE_TOKENS) : 0;
   const add = (holds: Holdings): void => {
     holds.contexts += sign;
-    holds.tokens += sign * tokens.length;
+    holds.tokens += sign * (tokens.length + paging.filedTokens);
     holds.pinnedPages += sign * pages;
   };
   const process = state.processes.get(owner);

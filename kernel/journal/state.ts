@@ -70,6 +70,7 @@ export interface ProcessState {
 /** What the open contexts of a process, or of a principal, come to. */
 export interface Holdings {
   contexts: number;
+  /** Those that were moved out too. */
   tokens: number;
   /** Pages of its pinned contexts. */
   pinnedPages: number;

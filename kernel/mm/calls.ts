@@ -8,7 +8,7 @@ import { type Kernel, NODE } from "../kernel.js";
 import { shareOf, ttlOf } from "./context-options.js";
 import { tokenizeInput } from "./input.js";
 import { afterChange, beforeEdit, toCtxEdit } from "./overflow/events.js";
-import { fit } from "./overflow/pager.js";
+import { filedBy, fit } from "./overflow/pager.js";
 import { overflowOf, pagerPorts } from "./overflow/ports.js";
 import { growth } from "./quota.js";
 
@@ -55,7 +55,7 @@ export async function append(kernel: Kernel, call: Call): Promise<void> {
   }
   const before = edit ? edit.from + edit.tokens.length : context.tokens.length;
   const length = before + tokens.length;
-  kernel.quotas.check(call.process, growth(context, length));
+  kernel.quotas.checkContext(context, growth(context, length, filedBy(edit)));
   kernel.rates.spend(call.process, tokens.length);
   kernel.accounts.of(call.process.pid).tokensIn += tokens.length;
   const value = { appended: tokens.length, length, edit: toCtxEdit(edit) };

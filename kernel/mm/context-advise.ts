@@ -7,6 +7,8 @@ import type { JournalRecord, Need } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
 import { theContext } from "./calls.js";
 import { shareOf } from "./context-options.js";
+import { NEXT_CALL } from "./eviction/policy.js";
+import { isAdvised } from "./process-waits.js";
 import { pagesOf } from "./quota.js";
 
 export function pin(kernel: Kernel, call: Call): void {
@@ -15,10 +17,10 @@ export function pin(kernel: Kernel, call: Call): void {
   // A generation under way has reserved no pages.
   using _ = kernel.life.lock(context);
   if (pinned && !context.pinned) {
-    kernel.quotas.check(call.process, { pinnedPages: pagesOf(context.tokens.length) });
+    kernel.quotas.checkContext(context, { pinnedPages: pagesOf(context.tokens.length) });
   }
   call.done({ $case: "ctxPin", value: {} }, [{ type: "ctx.pinned", cid: context.cid, pinned }]);
-  kernel.engines.of(context).placer.walk(context.cid);
+  kernel.engines.walk(context);
 }
 
 export function advise(kernel: Kernel, call: Call): void {
@@ -48,7 +50,12 @@ export function advise(kernel: Kernel, call: Call): void {
 /** For the eviction policy advice is a wait of its own kind, with an end that is known. */
 function tellPool({ engines, clock }: Kernel, context: Context): void {
   const { advice } = context;
-  if (!advice || (advice.need === "unknown" && advice.pauseUs === 0)) return;
+  if (!advice) return;
+  if (!isAdvised(context)) {
+    // What was said before holds no more.
+    engines.waits(context, NEXT_CALL, clock.now());
+    return;
+  }
   const { need, pauseUs, at } = advice;
   const until = need === "dontneed" && pauseUs === 0 ? Number.MAX_SAFE_INTEGER : at + pauseUs;
   engines.waits(context, { kind: "advised", until }, clock.now());

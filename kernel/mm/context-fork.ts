@@ -15,7 +15,8 @@ export function fork(kernel: Kernel, call: Call): void {
   inRange("length", length, 0, source.tokens.length);
   const { slotTokens } = kernel.engines.of(source).ready;
   const { pid, nextHandle } = call.process;
-  kernel.quotas.check(call.process, { contexts: 1, tokens: length });
+  // What was moved out of the source the fork may recall too.
+  kernel.quotas.check(call.process, { contexts: 1, tokens: length + source.paging.filedTokens });
   const cid = nextCid(kernel);
   const value = { handle: nextHandle, cid, window: slotTokens, model: source.model };
   call.done({ $case: "ctxFork", value }, [

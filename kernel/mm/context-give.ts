@@ -5,7 +5,7 @@ import { showId } from "../ids.js";
 import type { Context, Process } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
 import { theContext } from "./calls.js";
-import { pagesOf } from "./quota.js";
+import { weightOf } from "./quota.js";
 
 export function give(kernel: Kernel, call: Call): void {
   const context = theContext(call);
@@ -48,7 +48,6 @@ export function open(kernel: Kernel, call: Call): void {
 }
 
 /** What the context counts for must fit into its new owner's quotas; its principal has it already. */
-function checkRoom({ quotas }: Kernel, to: Process, { tokens, pinned }: Context): void {
-  const pinnedPages = pinned ? pagesOf(tokens.length) : 0;
-  quotas.checkProcess(to, { contexts: 1, tokens: tokens.length, pinnedPages });
+function checkRoom({ quotas }: Kernel, to: Process, context: Context): void {
+  quotas.checkProcess(to, { contexts: 1, ...weightOf(context) });
 }

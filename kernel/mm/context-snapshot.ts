@@ -14,7 +14,7 @@ import { type Kernel, VERSION } from "../kernel.js";
 import { nextCid, theContext } from "./calls.js";
 import { shareOf, ttlOf } from "./context-options.js";
 import { checkWindow } from "./input.js";
-import { checkFiled } from "./overflow/pager.js";
+import { checkFiled, filedBy } from "./overflow/pager.js";
 import { overflowOf } from "./overflow/ports.js";
 import { partsOf, policyOf, type Saved, savePaging, segmentsOf } from "./overflow/saved.js";
 import {
@@ -57,10 +57,13 @@ export async function restore(kernel: Kernel, call: Call): Promise<void> {
   call.check();
   checkEngine(engine, saved, args.rebase);
   checkWindow(engine, saved.tokens.length);
-  kernel.quotas.check(call.process, { contexts: 1, tokens: saved.tokens.length });
-  kernel.rates.spend(call.process, saved.tokens.length);
+  const { length } = saved.tokens;
   const segments = segmentsOf(saved);
-  checkFiled(kernel.config.limits.filedTokens, 0, segments?.filed ?? []);
+  const filed = segments?.filed ?? [];
+  checkFiled(kernel.config.limits.filedTokens, 0, filed);
+  kernel.quotas.check(call.process, { contexts: 1, tokens: length + filedBy({ filed }) });
+  kernel.rates.spend(call.process, length);
+  kernel.accounts.of(call.process.pid).tokensIn += length;
   const cid = nextCid(kernel);
   const { pid: owner, nextHandle: handle } = call.process;
   const { engineDigest, slotTokens } = engine.ready;
@@ -81,10 +84,16 @@ function checkEngine({ model, ready }: Engine, saved: Snapshot, rebase: boolean)
     const message = `the snapshot is of the engine ${saved.engine} of ${saved.model}, and ${model} runs here as ${engineDigest}: the same tokens would go on differently; with rebase they are taken over as given`;
     throw new ContixError("EXDEV", message, { argument: "snapshot" });
   }
-  const wrong = saved.tokens.findIndex((token) => token >= vocab);
-  if (wrong >= 0) {
-    const message = `token ${wrong} of the snapshot is ${saved.tokens[wrong]}; the vocabulary of ${model} has ${vocab} tokens`;
+  const check = (tokens: readonly number[], what: string): void => {
+    const wrong = tokens.findIndex((token) => token >= vocab);
+    if (wrong < 0) return;
+    const message = `token ${wrong} of ${what} is ${tokens[wrong]}; the vocabulary of ${model} has ${vocab} tokens`;
     throw new ContixError("EINVAL", message, { argument: "snapshot" });
+  };
+  check(saved.tokens, "the snapshot");
+  // A recall gives them to the model without another look.
+  for (const { id, tokens } of saved.paging?.filed ?? []) {
+    check(tokens, `the snapshot's filed segment ${id}`);
   }
 }
 

@@ -21,6 +21,8 @@ export function truncate(kernel: Kernel, call: Call): void {
   kernel.engines.cut(context, validAfterCut(context, length));
   const value = { removed: before - length, length };
   call.done({ $case: "ctxTruncate", value }, [{ type: "ctx.truncated", cid, length }]);
+  // Pages that it has no more it pins no more.
+  kernel.engines.walk(context);
   afterChange(kernel, context);
 }
 

@@ -177,6 +177,8 @@ export class Placer {
     if (!this.pool.on) return;
     this.#out.pagesOf(from);
     this.pool.fork(from, to);
+    // It may have the first tokens only.
+    this.#out.pagesOf(to);
     this.#out.forked(from, to);
   }
 

@@ -28,8 +28,8 @@ function kept(p: PagePool, cid: bigint, history: PagedHistory, salt = "s"): read
   return pages;
 }
 /** Seals, and lets every write go well. */
-function written(p: PagePool): void {
-  for (let writes = p.seal(++now); writes.length > 0; writes = p.seal(++now)) {
+function written(p: PagePool, first = p.seal(++now)): void {
+  for (let writes = first; writes.length > 0; writes = p.seal(++now)) {
     for (const { block } of writes) p.done({ block, write: true, slot: 0, start: 0, error: "" });
   }
 }
@@ -201,6 +201,31 @@ describe("the page pool", () => {
     expect(p.counters).toMatchObject({ written: 48 * 160, swapErrors: 0 });
     expect(sent[0]).toBe(32);
     expect(Math.max(...sent.slice(1))).toBeLessThan(7);
+  });
+
+  it("tells no policy of a context that was closed before its pages were written", () => {
+    const closed = new Set<bigint>();
+    const late: bigint[] = [];
+    const p = pool(64, 64, {
+      eviction: (ports) => {
+        const policy = evictionPolicy("agent", ports);
+        const { added, closed: close } = policy;
+        policy.added = (page, cid, at) => {
+          if (closed.has(cid)) late.push(cid);
+          added.call(policy, page, cid, at);
+        };
+        policy.closed = (cid, at) => {
+          closed.add(cid);
+          close.call(policy, cid, at);
+        };
+        return policy;
+      },
+    });
+    kept(p, 1n, given(16 * 40));
+    const first = p.seal(++now);
+    p.release(1n, ++now);
+    written(p, first);
+    expect([p.blocks.free, closed.size, late]).toEqual([64 - 40, 1, []]);
   });
 
   it("takes a driver for broken that has no room for anything", () => {

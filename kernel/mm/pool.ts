@@ -63,7 +63,7 @@ export class PagePool {
     this.#tables = new Tables(engineDigest, nameOf, (tail) => this.#store.drop(tail));
     const onUnplaced = (page: PoolPage): void => this.#tables.forgetIfDead(page);
     this.#store = new Store(frames, blocks, { ...options, onUnplaced });
-    this.#writes = new WriteThrough(this.#store);
+    this.#writes = new WriteThrough(this.#store, (cid) => this.#tables.byContext.has(cid));
   }
 
   /** A pool that keeps nothing, for a driver without room for pages. */
@@ -138,12 +138,9 @@ export class PagePool {
     this.#store.blocks.policy.closed(cid, now);
   }
 
-  /** Whoever shared under `salt` is gone: no page of theirs is kept or found any more. */
-  erase(salt: string): void {
-    for (const page of this.#tables.rootsOf(salt)) {
-      this.#store.drop(page);
-      this.#tables.forgetIfDead(page);
-    }
+  /** The principal is gone: nothing that was made for it is kept any more, whoever it was shared with. */
+  erase(principal: string): void {
+    for (const page of this.#tables.madeFor(principal)) this.#store.drop(page);
   }
 
   /** Its tail is in a slot again, or out of date. */

@@ -119,12 +119,9 @@ export class Tables {
     this.index.delete(page.name);
   }
 
-  /** The first pages of all histories that are shared under `salt`. */
-  rootsOf(salt: string): PoolPage[] {
-    const root = this.#root(salt);
-    return [...this.index.values()].filter(({ depth, name, tokens, ways }) => {
-      return depth === 0 && this.#nameOf(root, tokens, ways) === name;
-    });
+  /** The pages that a principal's contexts made. */
+  madeFor(principal: string): PoolPage[] {
+    return [...this.index.values()].filter(({ payer }) => payer.principal === principal);
   }
 
   #pop({ pages, pinned }: Table): void {

@@ -10,6 +10,7 @@
  * after several in a row nothing is written until there is another driver.
  */
 import type { PageWrite } from "../../proto/gen/contix/driver/v1/llm.js";
+import { NOBODY } from "./eviction/policy.js";
 import { nameBytes } from "./names.js";
 import type { PoolPage } from "./pool-page.js";
 import type { Store } from "./store.js";
@@ -25,11 +26,14 @@ export class WriteThrough {
   readonly #store: Store;
   /** For which context the page that goes to a block was saved. */
   readonly #underWay = new Map<number, bigint>();
+  readonly #lives: (cid: bigint) => boolean;
   #room = MOST;
   #failures = 0;
 
-  constructor(store: Store) {
+  /** `lives` says whether a context is not closed. */
+  constructor(store: Store, lives: (cid: bigint) => boolean) {
     this.#store = store;
+    this.#lives = lives;
   }
 
   /** Frames that wait to be written, when there is room for more writes. */
@@ -47,7 +51,8 @@ export class WriteThrough {
       unwritten.delete(page);
       // Blocks must suffice by themselves.
       if (page.parent && page.parent.block < 0) continue;
-      const block = this.#store.enterBlock(page, cid, now);
+      // A context may be closed before its last pages' turn has come.
+      const block = this.#store.enterBlock(page, this.#lives(cid) ? cid : NOBODY, now);
       if (block < 0) continue;
       this.#underWay.set(block, cid);
       writes.push({ frame: page.frame, block, name: nameBytes(page.name) });

@@ -8,14 +8,13 @@ import { RIGHTS } from "../cap/rights.js";
 import { theTarget } from "../cap/target.js";
 import type { Process } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
-import { processWaits } from "../mm/process-waits.js";
+import { callWaits } from "../mm/process-waits.js";
 import { signalName } from "./signals.js";
 import { NICE } from "./spawn.js";
 
 export function wait(kernel: Kernel, call: Call): void {
   const { pid } = argumentsOf(call, "wait");
   call.waitingOn = "child";
-  processWaits(kernel, call.process, { kind: "child" });
   const found = (child: Process): void => {
     const { code, cause } = child.exit ?? { code: 0, cause: "" };
     const value = { pid: child.pid, exitCode: code, cause };
@@ -23,6 +22,7 @@ export function wait(kernel: Kernel, call: Call): void {
   };
   const failed = (error: ContixError): void => call.fail(error);
   call.onEnd(kernel.procs.wait({ parent: call.process.pid, pid, found, failed }));
+  callWaits(kernel, call);
 }
 
 export function kill(kernel: Kernel, call: Call): void {

@@ -14,7 +14,14 @@ import type { Kernel } from "../kernel.js";
 import { nextCid } from "../mm/calls.js";
 import { openingTokens, tokenizeInput } from "../mm/input.js";
 import { afterChange, beforeEdit, toCtxEdit } from "../mm/overflow/events.js";
-import { answerRoom, type Ending, type Fitted, fit, type Tokenized } from "../mm/overflow/pager.js";
+import {
+  answerRoom,
+  type Ending,
+  type Fitted,
+  filedBy,
+  fit,
+  type Tokenized,
+} from "../mm/overflow/pager.js";
 import { openingPart } from "../mm/overflow/parts.js";
 import { pagerPorts } from "../mm/overflow/ports.js";
 import type { Account } from "../proc/accounts.js";
@@ -120,7 +127,8 @@ class Generation implements BurstListener {
     const most = this.#args.maxTokens === 0 ? Number.POSITIVE_INFINITY : this.#args.maxTokens;
     const maxTokens = Math.min(most, engine.ready.slotTokens - length);
     if (call.context) {
-      this.#room = this.#kernel.quotas.reserve(call.process, context, length + maxTokens);
+      const until = length + maxTokens;
+      this.#room = this.#kernel.quotas.reserve(context, until, filedBy(edit));
     }
     this.#budget = this.#kernel.rates.reserve(call.process, input.tokens.length + maxTokens);
     // Nothing can fail from here on: a call that failed has left the context as it was.
@@ -182,13 +190,19 @@ class Generation implements BurstListener {
     const usage = this.#usage();
     if (end.kind === "failed") {
       this.#call.fail(end.error, usage, effects);
+      this.#watchMark();
       return;
     }
     this.#stream?.finish();
     const { finish, stop } = end;
     const value = { ...this.#answer.written, finish, seed: this.#seed, stop, edit: this.#edit };
     this.#call.done({ $case: "generate", value }, effects, usage);
-    if (this.#call.context) afterChange(this.#kernel, this.#call.context);
+    this.#watchMark();
+  }
+
+  /** What was written stays, however the generation ended. */
+  #watchMark(): void {
+    if (this.#burst && this.#call.context) afterChange(this.#kernel, this.#call.context);
   }
 
   #openContext({ model, ready }: Engine): Context {
@@ -236,6 +250,7 @@ class Generation implements BurstListener {
   #stop(error: ContixError): void {
     const effects = this.#leave();
     this.#call.fail(error, this.#burst ? this.#usage() : NO_USAGE, effects);
+    this.#watchMark();
   }
 
   /** Ends everything that runs for this call; returns the records of that. */

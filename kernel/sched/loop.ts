@@ -4,6 +4,7 @@
 import type { Outcome, PageDone, Plan } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Clock } from "../clock.js";
 import type { Journal } from "../journal/journal.js";
+import { NEXT_CALL } from "../mm/eviction/policy.js";
 import type { Placer } from "../mm/place.js";
 import type { Scheduler } from "./scheduler.js";
 
@@ -40,9 +41,6 @@ export interface LoopCounters {
   tokensPrefilled: number;
   tokensDecoded: number;
 }
-
-/** What a process does after a burst, as far as anybody knows: something of its own. */
-const NEXT_CALL = { kind: "call" };
 
 export class Loop {
   readonly counters: LoopCounters = {

@@ -74,6 +74,29 @@ export function syncConformance(name: string, make: () => Promise<IpcPair>): voi
     });
   });
 
+  it(`who waits ${name} tells what for, where its contexts are`, async () => {
+    const w = await make();
+    const [a, b] = [w.agent(), w.agent()];
+    w.here.context(a);
+    const pipe = await w.open(a, "pipe", "p", { end: "read" });
+    const [mine, theirs] = [await w.open(a, "lock", "l"), await w.open(b, "lock", "l")];
+    const barrier = await w.open(a, "barrier", "b", { parties: 2 });
+    await w.ask(b, "lock", {}, theirs);
+    for (const [call, args, handle, kind] of [
+      ["pipeRead", {}, pipe, "pipe"],
+      ["lock", {}, mine, "lock"],
+      ["barrierWait", {}, barrier, "barrier"],
+      ["request", { pid: w.peer() }, 0, "reply"],
+    ] as const) {
+      void w.call(a, call, args, handle);
+      await w.quiet();
+      expect(
+        w.here.waits.splice(0).map((wait) => wait.kind),
+        call,
+      ).toEqual([kind]);
+    }
+  });
+
   describe(`a lock ${name}`, () => {
     const world = async (n: number) => {
       const w = await make();

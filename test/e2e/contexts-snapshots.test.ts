@@ -1,5 +1,7 @@
 /** Snapshots: a context goes on elsewhere as if nothing had happened, and damage is told. */
 import { describe, expect, it } from "vitest";
+import { readSnapshot, writeSnapshot } from "../../kernel/mm/snapshot-file.js";
+import type { Snapshot } from "../../proto/gen/contix/v1/snapshot.js";
 import { start } from "../support/kernels.js";
 
 const ASK = { maxTokens: 10, seed: 3, ignoreEos: true };
@@ -51,6 +53,36 @@ describe("a snapshot", () => {
     const { length } = await ctx.stat();
     expect(await rebased.stat()).toMatchObject({ length, given: length, generated: 0 });
     expect((await rebased.chat("Go on.", ASK)).tokens).toHaveLength(10);
+  });
+
+  it("with tokens that the model has not is refused, be they filed", async () => {
+    const kernel = await start({ slotTokens: 512 });
+    await using os = await kernel.connect();
+    const ctx = await os.ctx.create();
+    for (let i = 0; i < 8; i++) await ctx.append("some words that fill it. ".repeat(3));
+    const saved = readSnapshot(await ctx.snapshot());
+    const [first, ...others] = saved.paging?.filed ?? [];
+    if (!saved.paging || !first) throw new Error("nothing was moved out");
+    const wrong = { ...first, tokens: [104, 999_999] };
+    const [, ...rest] = saved.tokens;
+    // Right in itself: what its model's vocabulary is, the file says.
+    const forged: [Partial<Snapshot>, RegExp][] = [
+      [{ tokens: [999_998, ...rest] }, /token 0 of the snapshot is 999998.*vocabulary.* 259/],
+      [
+        { paging: { ...saved.paging, filed: [wrong, ...others] } },
+        /token 1 of the snapshot's filed segment 1 is 999999.*vocabulary.* 259/,
+      ],
+    ];
+    for (const [part, message] of forged) {
+      const file = writeSnapshot({ ...saved, vocab: 1_000_000, ...part });
+      for (const rebase of [false, true]) {
+        await expect(os.ctx.restore(file, { rebase })).rejects.toMatchObject({
+          ...{ code: "EINVAL", argument: "snapshot", message: expect.stringMatching(message) },
+        });
+      }
+    }
+    expect((await ctx.recall(first.id)).text).toContain("some words");
+    expect(await os.ctx.list()).toHaveLength(1);
   });
 
   it("that is damaged says how, and costs nothing else", async () => {

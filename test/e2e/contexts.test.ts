@@ -100,6 +100,21 @@ describe("a cut", () => {
     expect((await ctx.stat()).length).toBe((await fresh.stat()).length);
   });
 
+  it("lets go of the pages behind it, and a short fork never has them", async () => {
+    await using os = await kernel.connect();
+    const ctx = await conversation(os);
+    await ctx.append("and they count you. ".repeat(8));
+    await ctx.generate(ASK);
+    await ctx.pin();
+    await until(async () => (await ctx.stat()).pagesInMemory > 2);
+    const fork = await ctx.fork({ length: 20 });
+    expect(await fork.stat()).toMatchObject({ pages: 1, pagesInMemory: 1 });
+    await ctx.truncate(20);
+    expect(await ctx.stat()).toMatchObject({ pages: 1, pagesInMemory: 1 });
+    await ctx.truncate(0);
+    expect(await ctx.stat()).toMatchObject({ pages: 0, pagesInMemory: 0 });
+  });
+
   it("waits its turn: EBUSY while a generation runs, and for nobody else", async () => {
     const kernel = await start({ stepUs: 2000 });
     await using os = await kernel.connect();

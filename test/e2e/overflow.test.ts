@@ -1,7 +1,7 @@
 /** Paging of meaning, from outside: conversations longer than their window. */
 import { describe, expect, it } from "vitest";
 import type { Context, ContextEdit, Signal } from "../../syscalls/index.js";
-import { start } from "../support/kernels.js";
+import { start, until } from "../support/kernels.js";
 
 const WINDOW = 1024;
 const FACT = "My dog is called Bartholomew and he is eleven years old.";
@@ -98,6 +98,35 @@ describe("the mark at three quarters", () => {
     await ctx.append("x");
     expect(heard).toEqual([769, 800]);
   });
+
+  it("is told of an answer that nobody reads to its end", async () => {
+    const kernel = await start({ slotTokens: WINDOW, stepUs: 1000 });
+    await using os = await kernel.connect();
+    const heard: (number | undefined)[] = [];
+    os.on("CTXHIGH", ({ context }) => heard.push(context?.length));
+    await using ctx = await os.ctx.create({ overflow: "none" });
+    await ctx.append("x".repeat(700));
+    const answer = ctx.generate({ maxTokens: 300, ignoreEos: true });
+    const reader = answer[Symbol.asyncIterator]();
+    await reader.next();
+    await until(async () => (await ctx.stat()).length > 768);
+    expect(heard).toEqual([]);
+    await reader.return?.();
+    await until(async () => heard.length > 0);
+    expect(heard[0]).toBe((await ctx.stat()).length);
+  });
+});
+
+it("what is moved out takes its pages along", async () => {
+  const kernel = await start({ slotTokens: WINDOW });
+  await using os = await kernel.connect();
+  await using ctx = await os.ctx.create();
+  for (const text of ["one ", "two ", "three "]) await ctx.append(text.repeat(60));
+  await ctx.generate(short);
+  await until(async () => (await ctx.stat()).pagesInMemory > 2);
+  const { edit } = await ctx.append("four ".repeat(60));
+  expect(edit?.kept).toBe(0);
+  expect((await ctx.stat()).pagesInMemory).toBe(0);
 });
 
 describe("what does not fit", () => {

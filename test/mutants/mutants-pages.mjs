@@ -2,7 +2,7 @@
 const MM = "kernel/mm";
 const ENGINE = "servers/llm/engine";
 
-/** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string])[]} */
+/** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string, only?: string])[]} */
 const ROWS = [
   [
     "one way: given and generated tokens are told apart",
@@ -196,8 +196,8 @@ const ROWS = [
   [
     "waits: a context that runs waits",
     `${MM}/process-waits.ts`,
-    "context?.owner === pid && !life.isBusy(context.cid)",
-    "context?.owner === pid",
+    "context?.owner !== pid || life.isBusy(context.cid)",
+    "context?.owner !== pid",
     `${MM}/process-waits.test.ts`,
   ],
   [
@@ -243,6 +243,173 @@ const ROWS = [
     `${MM}/snapshot-file.test.ts`,
   ],
   [
+    "snapshots: any model has the tokens of a filed segment",
+    `${MM}/context-snapshot.ts`,
+    "    check(tokens, ",
+    "    void (tokens, ",
+    "test/e2e/contexts-snapshots.test.ts",
+    "that the model has not",
+  ],
+  [
+    "snapshots: any model has the tokens of a context",
+    `${MM}/context-snapshot.ts`,
+    '  check(saved.tokens, "the snapshot");\n',
+    "",
+    "test/e2e/contexts-snapshots.test.ts",
+    "that the model has not",
+  ],
+  [
+    "quota: what was moved out is nobody's",
+    "kernel/journal/fold-contexts.ts",
+    "(tokens.length + paging.filedTokens)",
+    "tokens.length",
+    `${MM}/quota.test.ts`,
+  ],
+  [
+    "quota: what is moved out for an input is nobody's",
+    `${MM}/quota.ts`,
+    "until - length + filed",
+    "until - length + 0 * filed",
+    `${MM}/quota.test.ts`,
+  ],
+  [
+    "quota: a snapshot's filed segments are nobody's",
+    `${MM}/context-snapshot.ts`,
+    "tokens: length + filedBy({ filed })",
+    "tokens: length",
+    "test/e2e/contexts-quotas.test.ts",
+    "counts on",
+  ],
+  [
+    "quota: a fork's filed segments are nobody's",
+    `${MM}/context-fork.ts`,
+    "length + source.paging.filedTokens",
+    "length",
+    "test/e2e/contexts-quotas.test.ts",
+    "counts on",
+  ],
+  [
+    "quota: a recall needs no room",
+    `${MM}/overflow/calls.ts`,
+    "  kernel.quotas.checkContext(context, growth(context, length, filedBy(edit)));\n",
+    "",
+    "test/e2e/contexts-quotas.test.ts",
+    "is recalled within",
+  ],
+  [
+    "quota: a recall costs no tokens",
+    `${MM}/overflow/calls.ts`,
+    "  kernel.rates.spend(call.process, appended);\n",
+    "",
+    "test/e2e/contexts-quotas.test.ts",
+    "is recalled within",
+  ],
+  [
+    "rates: a recall waits for no tokens",
+    "kernel/cap/rates/rates.ts",
+    '  "ctx.recall",\n',
+    "",
+    "kernel/cap/rates/rates.test.ts",
+  ],
+  [
+    "quota: a summary is not paid for before",
+    `${MM}/overflow/summary.ts`,
+    "kernel.rates.reserve(call.process, given.length + TOKENS)",
+    "kernel.rates.reserve(call.process, 0)",
+    "test/e2e/contexts-quotas.test.ts",
+    "is paid for",
+  ],
+  [
+    "quota: a context counts for who works with it",
+    `${MM}/quota.ts`,
+    "if (process) this.checkProcess(process, demand);",
+    "if (process && demand === undefined) this.checkProcess(process, demand);",
+    `${MM}/quota.test.ts`,
+  ],
+  [
+    "quota: all that is kept may be pinned",
+    `${MM}/quota.ts`,
+    "    this.#checkFrames(model, demand.pinnedPages ?? 0);\n",
+    "",
+    `${MM}/quota.test.ts`,
+  ],
+  [
+    "pages: what was cut is pinned on",
+    `${MM}/context-truncate.ts`,
+    "  kernel.engines.walk(context);\n",
+    "",
+    "test/e2e/contexts.test.ts",
+    "lets go of the pages",
+  ],
+  [
+    "pages: what was moved out is pinned on",
+    `${MM}/overflow/events.ts`,
+    "    kernel.engines.walk(context);\n",
+    "",
+    "test/e2e/overflow.test.ts",
+    "takes its pages along",
+  ],
+  [
+    "pages: a short fork has all of its source's",
+    `${MM}/place.ts`,
+    "    this.#out.pagesOf(to);\n",
+    "",
+    "test/e2e/contexts.test.ts",
+    "lets go of the pages",
+  ],
+  [
+    "swap: two models write to one file",
+    "kernel/engines/page-room.ts",
+    'hash("sha256", model).slice(0, 16)',
+    '"same"',
+    "kernel/engines/page-room.test.ts",
+  ],
+  [
+    "waits: what was advised is forgotten at the next wait",
+    `${MM}/process-waits.ts`,
+    "if (!isAdvised(context)) engines",
+    "engines",
+    `${MM}/process-waits.test.ts`,
+  ],
+  [
+    "waits: what is waited for elsewhere is not told",
+    "kernel/ipc/between/away.ts",
+    "if (kind !== undefined) processWaits",
+    "if (kind === undefined) processWaits",
+    "test/conformance/ipc-between.test.ts",
+    "between kernels, in memory",
+  ],
+  [
+    "quota: an append counts for who makes it",
+    `${MM}/calls.ts`,
+    "quotas.checkContext(context, growth",
+    "quotas.check(call.process, growth",
+    "test/e2e/contexts-quotas.test.ts",
+    "counts for its owner",
+  ],
+  [
+    "quota: a pin counts for who makes it",
+    `${MM}/context-advise.ts`,
+    "quotas.checkContext(context, {",
+    "quotas.check(call.process, {",
+    "test/e2e/contexts-quotas.test.ts",
+    "counts for its owner",
+  ],
+  [
+    "waits: advice is for ever",
+    `${MM}/context-advise.ts`,
+    "    engines.waits(context, NEXT_CALL, clock.now());\n",
+    "",
+    `${MM}/context-advise.test.ts`,
+  ],
+  [
+    "waits: who has his answer waits",
+    `${MM}/process-waits.ts`,
+    "if (!over) processWaits",
+    "processWaits",
+    "kernel/ipc/waits-told.test.ts",
+  ],
+  [
     "quota: there is none",
     `${MM}/quota.ts`,
     "  if (used + more <= limit) return;\n",
@@ -265,10 +432,11 @@ const ROWS = [
   ],
 ];
 
-export const PAGE_MUTANTS = ROWS.map(([name, file, from, to, test]) => ({
+export const PAGE_MUTANTS = ROWS.map(([name, file, from, to, test, only]) => ({
   name,
   file,
   from,
   to,
   tests: [test],
+  ...(only !== undefined && { only }),
 }));

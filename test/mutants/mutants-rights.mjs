@@ -243,15 +243,15 @@ const ROWS = [
   [
     "principals: pages stay",
     "kernel/cap/principals.ts",
-    "placer.pool.erase(salt)",
+    "placer.pool.erase(name)",
     'placer.pool.erase("")',
     "kernel/cap/keys.test.ts",
   ],
   [
     "principals: other pages are erased",
     "kernel/mm/tables.ts",
-    "      return depth === 0 && this.#nameOf(root, tokens, ways) === name;",
-    "      return depth === 0 && root !== name;",
+    "filter(({ payer }) => payer.principal === principal)",
+    "filter(({ payer }) => payer.principal !== principal)",
     "kernel/mm/pool-erase.test.ts",
   ],
 ];

@@ -15,6 +15,7 @@ import { memoryJournal } from "../../kernel/journal/journal.js";
 import type { Kernel } from "../../kernel/kernel.js";
 import { silentLog } from "../../kernel/log.js";
 import { ContextLife } from "../../kernel/mm/context-life.js";
+import type { Wait } from "../../kernel/mm/eviction/policy.js";
 import { Quotas } from "../../kernel/mm/quota.js";
 import { Accounts } from "../../kernel/proc/accounts.js";
 import { Processes } from "../../kernel/proc/processes.js";
@@ -43,8 +44,10 @@ export class BareKernel {
   readonly audit: AuditEntry[] = [];
   /** Ends of attachments that the kernel made, and why. */
   readonly cut = new Map<bigint, string>();
-  /** Salts whose pages were erased. */
+  /** Principals whose pages were erased. */
   readonly erased: string[] = [];
+  /** What the eviction policies are told of contexts. */
+  readonly waits: Wait[] = [];
   now = 1000;
   /** What the wall clock is ahead of it, milliseconds. */
   wall = 0;
@@ -65,8 +68,9 @@ export class BareKernel {
     };
     const journal = memoryJournal(node);
     const events = new Events(journal);
-    const pool = { erase: (salt: string) => void this.erased.push(salt) };
-    const engines = { drop() {}, running: [{ placer: { pool } }] };
+    const pool = { erase: (principal: string) => void this.erased.push(principal) };
+    const waits = (_: unknown, wait: Wait): void => void this.waits.push(wait);
+    const engines = { drop() {}, waits, running: [{ placer: { pool } }] };
     const config = ConfigSchema.parse({ home: "/nowhere" });
     const parts = {
       ...{ clock, journal, engines, config, random: systemRandomness, log: silentLog },

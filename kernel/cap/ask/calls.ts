@@ -2,6 +2,7 @@
 import { argumentsOf } from "../../args.js";
 import type { Call } from "../../call.js";
 import type { Kernel } from "../../kernel.js";
+import { callWaits } from "../../mm/process-waits.js";
 
 export function askList(kernel: Kernel, call: Call): void {
   const { after, wait } = argumentsOf(call, "askList");
@@ -18,6 +19,7 @@ export function askList(kernel: Kernel, call: Call): void {
     found: (questions) => call.done({ $case: "askList", value: { questions } }),
   });
   call.onEnd(stop);
+  callWaits(kernel, call);
 }
 
 export function askAnswer(kernel: Kernel, call: Call): void {

@@ -98,7 +98,9 @@ describe("tokens a second", () => {
     admit(1n, "llm.generate");
     rates.spend(process(1n), 350);
     expect(() => admit(1n, "llm.generate")).toThrow(eagain(/tokensPerSecond/, 2_510_000));
-    expect(() => admit(1n, "ctx.append")).toThrow(eagain(/tokensPerSecond/));
+    for (const call of ["ctx.append", "ctx.recall", "ctx.restore"]) {
+      expect(() => admit(1n, call)).toThrow(eagain(/tokensPerSecond/));
+    }
     admit(1n, "sys.uname");
     admit(2n, "llm.generate");
     time.now += 2_510_000;

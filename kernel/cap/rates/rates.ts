@@ -24,7 +24,12 @@ import { COUNTED, type Limits, NONE, orNone, PROCESS_QUOTAS, type QuotaName } fr
 const FULL_RETRY_US = 100_000;
 
 /** Calls that add tokens. */
-const TOKEN_CALLS: ReadonlySet<string> = new Set(["llm.generate", "ctx.append", "ctx.restore"]);
+const TOKEN_CALLS: ReadonlySet<string> = new Set([
+  "llm.generate",
+  "ctx.append",
+  "ctx.recall",
+  "ctx.restore",
+]);
 
 const NO_NAMES: readonly (typeof COUNTED)[number][] = [];
 const NOTHING_LEFT: readonly { quota: string; left: bigint }[] = [];

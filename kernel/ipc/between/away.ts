@@ -28,7 +28,14 @@ const GIVE_UP_US = 2_000_000;
 const MOST_CALLS = 16_384;
 /** What is gone with the session, whatever became of the call. */
 const HELD_BY_SESSION: ReadonlySet<string> = new Set(["lock", "unlock", "renew", "barrierWait"]);
-const WAITS: ReadonlySet<string> = new Set(["recv", "request"]);
+/** Calls that mostly wait there, and what for. */
+const WAITS: ReadonlyMap<string, string> = new Map([
+  ["recv", "message"],
+  ["request", "reply"],
+  ["pipeRead", "pipe"],
+  ["lock", "lock"],
+  ["barrierWait", "barrier"],
+]);
 
 interface Pending {
   readonly n: bigint;
@@ -77,9 +84,8 @@ export class Away {
     const { pid, principal } = process;
     const value = { n, pid, run, principal, on: onOf(call), call: syscall };
     link.send({ $case: "call", value });
-    if (WAITS.has(syscall.call?.$case ?? "")) {
-      processWaits(this.#kernel, process, { kind: "message" });
-    }
+    const kind = WAITS.get(syscall.call?.$case ?? "");
+    if (kind !== undefined) processWaits(this.#kernel, process, { kind });
   }
 
   /** The home says what became of a call. */

@@ -33,7 +33,13 @@
 import type { Page } from "../page.js";
 import { type Candidate, Candidates } from "./candidates.js";
 import { type Findable, Findings } from "./findings.js";
-import type { EvictionPolicy, EvictionPorts, Wait, Whose } from "./policy.js";
+import {
+  type EvictionPolicy,
+  type EvictionPorts,
+  NOBODY,
+  type Wait,
+  type Whose,
+} from "./policy.js";
 import { type Ranked, Ranks } from "./ranks.js";
 import { isLeaf, type Node, Tree } from "./tree.js";
 import { nextAge, type WaitSketch, Waits } from "./waits.js";
@@ -86,6 +92,7 @@ interface Holder {
   wait: Wait;
   /** Of the waits like that. */
   sketch: WaitSketch;
+  /** When its burst began, or ended. */
   since: number;
   ranSince: number;
   /** How often it has waited. */
@@ -134,7 +141,8 @@ export class Agent implements EvictionPolicy {
     node.depth = (parent?.depth ?? 0) + 1;
     // Whole numbers are kept in the node itself, and others beside it.
     node.historyUs = (parent?.historyUs ?? 0) + Math.round(this.#ports.rebuildUs(page));
-    this.#reach(this.#holder(cid), node);
+    if (cid === NOBODY) this.#changed(node);
+    else this.#reach(this.#holder(cid), node);
   }
 
   used(page: Page, cid: bigint, now: number): void {
@@ -177,8 +185,10 @@ export class Agent implements EvictionPolicy {
     this.#now = now;
     const holder = this.#holder(cid);
     holder.newcomer = false;
-    holder.waited++;
-    this.#turn(holder, wait, now);
+    // Whatever it turns to until it runs again, it is one wait, since its burst ended.
+    const goesOn = holder.wait !== RUNNING;
+    if (!goesOn) holder.waited++;
+    this.#turn(holder, wait, goesOn ? holder.since : now);
   }
 
   closed(cid: bigint, now: number): void {
@@ -238,10 +248,10 @@ export class Agent implements EvictionPolicy {
     this.#changed(node);
   }
 
-  #turn(holder: Holder, wait: Wait, now: number): void {
+  #turn(holder: Holder, wait: Wait, since: number): void {
     holder.wait = wait;
     holder.sketch = this.#sketch(holder, wait);
-    holder.since = now;
+    holder.since = since;
     if (holder.deepest) this.#changed(holder.deepest);
   }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Agent } from "./agent.js";
 import { type Deed, makePage, Stage } from "./conformance.js";
 import { EVICTION_NAMES, evictionPolicy } from "./policies.js";
-import type { EvictionPorts } from "./policy.js";
+import { type EvictionPorts, NOBODY } from "./policy.js";
 
 const SEED = 5;
 const small = fc.nat(30);
@@ -290,6 +290,39 @@ describe("agent", () => {
     }
     agent.waits(1n, { kind: "tool" }, now);
     expect(agent.victim(now + 100 * MS)).toBe(ran);
+  });
+
+  it("takes a wait for one until its end, whatever the context turns to meanwhile", () => {
+    const [polled, quiet] = [new Agent(ports), new Agent(ports)];
+    for (const agent of [polled, quiet]) agent.runs(1n, 0);
+    polled.waits(1n, { kind: "call" }, 0);
+    for (let at = 0; at < S; at += 100 * MS) polled.waits(1n, { kind: "message" }, at);
+    quiet.waits(1n, { kind: "message" }, 0);
+    for (const agent of [polled, quiet]) agent.runs(1n, S);
+    const learned = ({ learned }: Agent) =>
+      [...learned.kinds]
+        .filter(([, { count }]) => count > 0)
+        .map(([kind, sketch]) => [kind, sketch.count, sketch.index(S / 2)]);
+    expect(learned(polled)).toEqual(learned(quiet));
+    expect(polled.learned.of("message").count).toBe(1);
+  });
+
+  it("grows tired of who only ever asks again", () => {
+    const { agent, now, pages } = taught({ message: S });
+    for (let at = now; at < now + 300 * S; at += 100 * MS) {
+      agent.waits(1n, { kind: "message" }, at);
+    }
+    agent.waits(2n, { kind: "message" }, now + 300 * S);
+    expect(agent.victim(now + 300 * S + MS)).toBe(pages[0]);
+  });
+
+  it("holds what comes for nobody as what nobody holds", () => {
+    const agent = evictionPolicy("agent", ports);
+    agent.runs(1n, 0);
+    const [held, nobodys] = [makePage("held", undefined), makePage("nobody's", undefined)];
+    agent.added(held, 1n, 0);
+    agent.added(nobodys, NOBODY, 0);
+    expect(agent.victim(S)).toBe(nobodys);
   });
 
   it("weighs a page with what all of its history costs", () => {

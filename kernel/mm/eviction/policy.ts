@@ -11,7 +11,8 @@
  * What happens to a context is told once to the instance of each tier, in this order:
  * `runs`, then `used` for each page that was found in this tier, from the first page of
  * the context on, then `added` for each new page, in order; `waits` when its burst has
- * ended; `closed` when it is gone. Pages are the tier's, not the context's: they stay
+ * ended, and again when it is known that it waits for something else; `closed` when it is
+ * gone, and then nothing more. Pages are the tier's, not the context's: they stay
  * when their context is closed, and whoever has the same history finds them again.
  */
 import type { Page } from "../page.js";
@@ -19,11 +20,17 @@ import type { NodeField } from "./tree.js";
 
 /** What the process of a context waits for between two bursts. */
 export interface Wait {
-  /** What is learned together: "tool", "tool:search", "timer", "message", … A small set. */
+  /** What is learned together: "tool", "timer", "message", "reply", … A small set. */
   readonly kind: string;
   /** When it will be back, where that is known (a timer), microseconds of the kernel's clock. */
   readonly until?: number;
 }
+
+/** What a process does after a burst, as far as anybody knows: something of its own. */
+export const NEXT_CALL: Wait = { kind: "call" };
+
+/** For whom a page comes into a tier whose context was closed meanwhile. */
+export const NOBODY = 0n;
 
 /** What a policy asks about a page. All are cheap, and none changes anything. */
 export interface EvictionPorts {
@@ -47,7 +54,7 @@ export interface Whose {
 
 export interface EvictionPolicy {
   readonly name: string;
-  /** The page came into the tier, for the context `cid`. */
+  /** The page came into the tier, for the context `cid`, or for NOBODY. */
   added(page: Page, cid: bigint, now: number): void;
   /** The context `cid` found the page in the tier. */
   used(page: Page, cid: bigint, now: number): void;
@@ -55,7 +62,7 @@ export interface EvictionPolicy {
   removed(page: Page): void;
   /** A burst of the context begins: what it waited for is over. */
   runs(cid: bigint, now: number): void;
-  /** A burst of the context has ended, and its process waits. */
+  /** A burst of the context has ended, and its process waits; or it turns to another wait. */
   waits(cid: bigint, wait: Wait, now: number): void;
   /** The context is gone. */
   closed(cid: bigint, now: number): void;

@@ -14,9 +14,10 @@ import type { Context } from "../../journal/journal.js";
 import type { Kernel } from "../../kernel.js";
 import { theContext } from "../calls.js";
 import { closingTokens } from "../input.js";
+import { growth } from "../quota.js";
 import { bm25 } from "./bm25.js";
 import { afterChange, beforeEdit, toCtxEdit } from "./events.js";
-import { type Ending, fit, type Tokenized } from "./pager.js";
+import { type Ending, filedBy, fit, type Tokenized } from "./pager.js";
 import { pagerPorts } from "./ports.js";
 import type { Filed, Segment } from "./segments.js";
 
@@ -60,9 +61,11 @@ export async function recall(kernel: Kernel, call: Call): Promise<void> {
   call.check();
   const appended = input.tokens.length;
   const length = (edit ? edit.from + edit.tokens.length : context.tokens.length) + appended;
+  kernel.quotas.checkContext(context, growth(context, length, filedBy(edit)));
+  kernel.rates.spend(call.process, appended);
+  kernel.accounts.of(call.process.pid).tokensIn += appended;
   const value = { ...answer, appended, length, edit: toCtxEdit(edit) };
   const given = { type: "ctx.given" as const, cid: context.cid, ...input };
-  kernel.accounts.of(call.process.pid).tokensIn += appended;
   call.done({ $case: "ctxRecall", value }, [...beforeEdit(kernel, context, edit), given]);
   afterChange(kernel, context, edit);
 }

@@ -8,7 +8,7 @@
 import type { CtxEdit } from "../../../proto/gen/contix/v1/calls.js";
 import type { Context } from "../../journal/journal.js";
 import type { Kernel } from "../../kernel.js";
-import type { Edit } from "./pager.js";
+import { type Edit, filedBy } from "./pager.js";
 
 const MARK = 3 / 4;
 
@@ -16,9 +16,8 @@ const MARK = 3 / 4;
 export function toCtxEdit(edit: Edit | undefined): CtxEdit | undefined {
   if (!edit) return undefined;
   const movedOut = edit.filed.map(({ id }) => id);
-  const tokens = edit.filed.reduce((sum, segment) => sum + segment.tokens.length, 0);
   const { from: kept } = edit;
-  return { movedOut, tokens, kept, length: kept + edit.tokens.length };
+  return { movedOut, tokens: filedBy(edit), kept, length: kept + edit.tokens.length };
 }
 
 /** Before an edit goes to the journal: the KV behind the cut is void. Gives the records of it. */
@@ -30,7 +29,11 @@ export function beforeEdit(kernel: Kernel, context: Context, edit: Edit | undefi
 
 /** After an append, an edit or a generation is in the journal: the owner hears what it should. */
 export function afterChange(kernel: Kernel, context: Context, edit?: Edit): void {
-  if (edit) tell(kernel, context, "CTXEDIT", toCtxEdit(edit));
+  if (edit) {
+    // Pages that it has no more it pins no more.
+    kernel.engines.walk(context);
+    tell(kernel, context, "CTXEDIT", toCtxEdit(edit));
+  }
   watchMark(kernel, context);
 }
 

@@ -221,9 +221,14 @@ async function stubOf(
   return { tokens, segment: { id: 0, kind: "stub", tokens: tokens.length, ...rest } };
 }
 
+/** Tokens that an edit files. */
+export function filedBy(edit: Pick<Edit, "filed"> | undefined): number {
+  return edit?.filed.reduce((sum, { tokens }) => sum + tokens.length, 0) ?? 0;
+}
+
 /** EDQUOT when with `filed` more than `limit` tokens would be filed of a context. */
 export function checkFiled(limit: number, used: number, filed: readonly Filed[]): void {
-  const more = filed.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const more = filedBy({ filed });
   const fix = "forget some segments, or go on in a new context";
   checkQuota({ quota: "filedTokens", limit, used, more, who: "this context", fix });
 }

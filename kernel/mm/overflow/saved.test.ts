@@ -68,6 +68,16 @@ describe("the segments of a snapshot", () => {
     ["a sum", (p) => void p.segments.pop(), /segments have 2 tokens, and it has 5/],
     ["a handle twice", (p) => void Object.assign(p.segments[1] ?? {}, { id: 1 }), /handles/],
     ["a handle from the future", (p) => void Object.assign(p, { nextId: 2 }), /handles/],
+    ["no handles left", (p) => void Object.assign(p, { nextId: 2 ** 32 - 1 }), /handles/],
+    [
+      "notes for what there never was",
+      (p) => {
+        p.nextId = 20_000;
+        const stands = Array.from({ length: 16_386 }, (_, i) => i + 1);
+        Object.assign(p.segments[0] ?? {}, { stands });
+      },
+      /notes stand for 16386 segments, of which 1 are there/,
+    ],
     ["a kind", (p) => void Object.assign(p.segments[1] ?? {}, { kind: "page" }), /segment 2/],
     ["a role", (p) => void Object.assign(p.filed[0] ?? {}, { role: "tool" }), /segment 1/],
     ["a note for nothing", (p) => void p.segments[0]?.stands.pop(), /segment 0/],

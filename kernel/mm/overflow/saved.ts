@@ -23,6 +23,10 @@ export interface Saved {
 const ROLES: readonly Role[] = ["system", "user", "assistant"];
 const KINDS: readonly Segment["kind"][] = ["system", "tools", "history", "scratch", "stub"];
 const NOTE = "stub";
+/** No context comes to so many, and a handle has room for twice as many. */
+const MOST_SEGMENTS = 2 ** 31;
+/** Handles that notes name of segments that were forgotten: nobody pays for them. */
+const MOST_FORGOTTEN = 16_384;
 
 /** What a snapshot says of a context's segments. */
 export function savePaging(paging: PagingView): SnapshotPaging {
@@ -47,6 +51,13 @@ export function faultOf({ paging, tokens, vocab }: Snapshot): string | undefined
   const ids = [...own, ...filed.map(({ id }) => id)];
   if (ids.some((id) => id === 0 || id >= nextId) || new Set(ids).size < ids.length) {
     return "its segments' handles are wrong";
+  }
+  if (nextId === 0 || nextId > MOST_SEGMENTS) {
+    return "its segments' handles are wrong";
+  }
+  const stood = segments.reduce((sum, { stands }) => sum + stands.length, 0);
+  if (stood > filed.length + MOST_FORGOTTEN) {
+    return `its notes stand for ${stood} segments, of which ${filed.length} are there`;
   }
   if (filed.some(({ id }, i) => id <= (filed[i - 1]?.id ?? 0)))
     return "its filed segments are in no order";

@@ -3,17 +3,22 @@
  * model reads them on a context of their own and is asked to sum up, at the lowest
  * priority and greedily, so the same segments give the same summary (law 2). Whether
  * there are summaries is the context's configuration, never a matter of load; a summary
- * that can not be made fails the call that needed room.
+ * that can not be made fails the call that needed room. Its tokens are the caller's, as
+ * those of a generation are.
  */
 import type { Call } from "../../call.js";
 import type { Engine } from "../../engines/engine.js";
 import type { Kernel } from "../../kernel.js";
-import type { BurstEnd, SamplingSpec } from "../../sched/burst.js";
+import type { BurstEnd, BurstSpec, SamplingSpec } from "../../sched/burst.js";
 import { nextCid } from "../calls.js";
 
 /** The longest summary. */
 const TOKENS = 48;
-/** Below everyone else; aging lets it run in the end. */
+/**
+ * Below everyone else, whatever its caller is: a class is heeded under every policy, and of
+ * its class it is the nicest. One that waits has its turn in the end (run-queue.ts).
+ */
+const CLASS = "batch";
 const NICE = 19;
 
 const GREEDY: SamplingSpec = {
@@ -41,7 +46,11 @@ export async function summarize(
   const given = [...tokens.slice(0, room), ...ask];
   const { sched, placer } = engine;
   const { journal, clock, accounts } = kernel;
-  const { pid, principal, session, class: rank } = call.process;
+  const { pid, principal, session } = call.process;
+  const account = accounts.of(pid);
+  const budget = kernel.rates.reserve(call.process, given.length + TOKENS);
+  budget.charge(given.length);
+  account.tokensIn += given.length;
   const cid = nextCid(kernel);
   const belongs = { model: engine.model, engine: engine.ready.engineDigest };
   // Its caller's, and named by no handle: it ends with the call.
@@ -50,8 +59,8 @@ export async function summarize(
     { type: "ctx.given", cid, tokens: given, tail: turn ? "assistant" : "text" },
   );
   const lock = kernel.life.lock({ cid });
-  const spec = {
-    ...{ pid, cid, principal, program: session, class: rank },
+  const spec: BurstSpec = {
+    ...{ pid, cid, principal, program: session, class: CLASS },
     ...{ genStart: given.length, maxTokens: TOKENS },
     ...{ sampling: GREEDY, stop: [], ignoreEos: false },
   };
@@ -61,13 +70,18 @@ export async function summarize(
       stopping[Symbol.dispose]();
       placer.release(burst);
       sched.remove(burst, clock.now());
-      accounts.of(pid).queuedUs += burst.queuedUs;
-      accounts.of(pid).servedUs += burst.servedUs;
+      account.queuedUs += burst.queuedUs;
+      account.servedUs += burst.servedUs;
+      budget[Symbol.dispose]();
       lock[Symbol.dispose]();
       journal.append(kernel.life.close({ cid, model: engine.model }));
       resolve(how);
     };
-    const progress = (more: readonly number[]): void => void written.push(...more);
+    const progress = (more: readonly number[]): void => {
+      budget.charge(more.length);
+      account.tokensOut += more.length;
+      written.push(...more);
+    };
     const burst = sched.enqueue(spec, { progress, end: leave }, NICE, clock.now(), clock.now());
     // Whoever no longer waits for the room needs no summary.
     const stopping = call.onEnd((error) => leave({ kind: "failed", error }));
