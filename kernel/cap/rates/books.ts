@@ -5,9 +5,10 @@
  */
 import type { Clock } from "../../clock.js";
 import type { Journal, Process } from "../../journal/journal.js";
+import type { PageQuota, PageQuotas } from "../../mm/page-quotas.js";
 import type { Account, Accounts } from "../../proc/accounts.js";
 import { Bucket } from "./bucket.js";
-import { type Limits, NONE, orNone, principalLimit, type QuotaName } from "./quota.js";
+import { isOfCache, type Limits, NONE, orNone, principalLimit, type QuotaName } from "./quota.js";
 
 export type Who = Pick<Process, "pid" | "principal" | "budgets">;
 export type Budget = Process["budgets"][number];
@@ -37,6 +38,8 @@ export interface Needs {
   readonly journal: Journal;
   readonly accounts: Accounts;
   readonly config: { readonly limits: Limits };
+  /** What is held of the page pools. */
+  readonly pages: Pick<PageQuotas, "ofPrincipal" | "ofProcess" | "ofBudget">;
 }
 
 /** Principals remembered before those that are idle are forgotten. */
@@ -125,13 +128,20 @@ export class QuotaBooks {
     const { spent, processes, holds } = budget;
     if (name === "tokens") return spent + this.till(budget).reserved;
     if (name === "processes") return processes;
+    if (isOfCache(name)) return this.#with.pages.ofBudget(budget, name);
     return heldOf(holds, name);
   }
 
   used(principal: string, name: QuotaName): number {
     if (name === "tokens") return this.spent(principal) + this.purse(principal).reserved;
     if (name === "processes") return this.processes(principal);
+    if (isOfCache(name)) return this.#with.pages.ofPrincipal(principal, name);
     return heldOf(this.held(principal), name);
+  }
+
+  /** Pages, or bytes of them, of one process. */
+  pagesOf(process: Pick<Process, "principal" | "pid">, name: PageQuota): number {
+    return this.#with.pages.ofProcess(process, name);
   }
 
   held(principal: string): Process["holds"] | undefined {
