@@ -39,6 +39,12 @@ const Limits = z.strictObject({
   /** Pages of 16 tokens of pinned contexts. */
   pinnedPagesPerProcess: z.int().min(0).default(256),
   pinnedPagesPerPrincipal: z.int().min(0).default(512),
+  /** Pages in RAM, of all models together: beyond it one's own go first, and pins are refused; 0: no limit. */
+  memoryPagesPerProcess: z.int().min(0).default(0),
+  memoryPagesPerPrincipal: z.int().min(0).default(0),
+  /** Bytes in the swap files: beyond it one's own pages go first; 0: no limit. */
+  swapBytesPerProcess: z.int().min(0).default(0),
+  swapBytesPerPrincipal: z.int().min(0).default(0),
   /** Tokens that the pager may have moved out of one context and keeps. */
   filedTokens: z.int().min(1).default(262_144),
   /**

@@ -24,6 +24,7 @@ import { becomeNode, type Kernel, VERSION } from "./kernel.js";
 import { openLog } from "./log.js";
 import { machineMemory } from "./machine.js";
 import { ContextLife } from "./mm/context-life.js";
+import { PageQuotas } from "./mm/page-quotas.js";
 import { Quotas } from "./mm/quota.js";
 import { Accounts } from "./proc/accounts.js";
 import { Processes } from "./proc/processes.js";
@@ -139,7 +140,8 @@ function assemble(
   const idleUs = durationUs(config.modelIdle);
   const onBroken = (error: unknown): void => broken(log, error);
   const chunkRate = new ChunkRate();
-  const shared = { config, clock, log, journal, library, chunkRate };
+  const pageQuotas = new PageQuotas(config.limits, journal);
+  const shared = { config, clock, log, journal, library, chunkRate, pageQuotas };
   const engines = new Engines({ ...shared, idleUs, memoryBudget, onBroken });
   const parts = {
     config,
@@ -154,7 +156,7 @@ function assemble(
     engines,
     life: new ContextLife({ clock, journal, engines, log }),
     quotas: new Quotas(config.limits, journal, (model) => engines.framesOf(model)),
-    rates: new Rates({ config, clock, journal, accounts }),
+    rates: new Rates({ config, clock, journal, accounts, pages: pageQuotas }),
     ask: new Questions({ config, clock, journal, audit }),
     audit,
     events,

@@ -4,6 +4,7 @@ import { askerOf } from "./cap/calls.js";
 import { type Asker, sees } from "./cap/check.js";
 import type { Engine } from "./engines/engine.js";
 import { ABI, type Kernel, NODE, VERSION } from "./kernel.js";
+import { droppedPages } from "./mm/dropped.js";
 import { countStates } from "./proc/ps.js";
 
 export function uname(kernel: Kernel, call: Call): void {
@@ -58,6 +59,7 @@ export function stats(kernel: Kernel, call: Call): void {
       memoryBudget: BigInt(engines.memoryBudget),
       memoryUsed: BigInt(engines.memoryUsed),
       ...pagesOfTiers(sum),
+      ...pagesLost(sum, kernel),
       ...countStates(kernel, asker),
     },
   });
@@ -81,6 +83,19 @@ function pagesOfTiers(sum: Sum) {
     pagesLoaded: moved("loaded"),
     pagesWritten: moved("written"),
     pagesRead: moved("read"),
+  };
+}
+
+/** What the tiers could not keep, and what is in none of them. */
+function pagesLost(sum: Sum, { journal }: Kernel) {
+  const pages = (of: (engine: Engine) => number): bigint => BigInt(sum(of));
+  return {
+    pagesBad: pages(({ placer }) => placer.pool.counters.badPages),
+    swapErrors: pages(({ placer }) => placer.pool.counters.swapErrors),
+    pagesRefused: pages(({ placer }) => placer.pool.counters.refused),
+    pagesMemoryEvicted: pages(({ placer }) => placer.pool.frames.evicted),
+    pagesSwapEvicted: pages(({ placer }) => placer.pool.blocks.evicted),
+    pagesDropped: pages((engine) => droppedPages(journal.state.contexts.values(), engine)),
   };
 }
 

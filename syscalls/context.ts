@@ -34,7 +34,10 @@ export interface ContextOptions {
 
 /** What a program knows of a context's future. It moves pages and changes no answer. */
 export interface Advice {
-  /** "willneed": bring its pages close; "dontneed": they may go first. */
+  /**
+   * "willneed": it is used again after `pauseMs`, or at once: the eviction policy `agent` keeps
+   * its pages by that. "dontneed": they may go first. Nothing is fetched before it runs.
+   */
   readonly need?: "willneed" | "dontneed" | "unknown" | undefined;
   /** The next use is expected after so long, milliseconds. */
   readonly pauseMs?: number | undefined;
@@ -182,7 +185,11 @@ export class Context implements AsyncDisposable {
     await this.truncate(0, options);
   }
 
-  /** Keeps its pages in memory, or with `false` no longer. Bounded by a quota: EDQUOT. */
+  /**
+   * Keeps its pages in memory, or with `false` no longer; no longer than the model's driver
+   * runs, which is stopped when nobody used it for the daemon's `modelIdle`. Bounded by
+   * quotas: EDQUOT.
+   */
   async pin(pinned = true, options?: CallOptions): Promise<void> {
     const call = { name: "ctxPin" as const, handle: this.#handle, args: { pinned } };
     await request(this.#session, call, options);

@@ -61,6 +61,17 @@ export interface Stats {
   readonly pagesLoaded: number;
   readonly pagesWritten: number;
   readonly pagesRead: number;
+  /** Pages that came back from the swap file other than they were written. */
+  readonly pagesBad: number;
+  /** Reads and writes of the swap file that failed. */
+  readonly swapErrors: number;
+  /** Pages that were not kept for want of a place. */
+  readonly pagesRefused: number;
+  /** Pages whose place another took: in RAM, in the swap file. */
+  readonly pagesMemoryEvicted: number;
+  readonly pagesSwapEvicted: number;
+  /** Full pages of contexts that are nowhere now: they are computed when they are needed. */
+  readonly pagesDropped: number;
   /** Processes that the caller sees, but itself: in a slot, ready for one or by themselves, and blocked. */
   readonly procsRunning: number;
   readonly procsReady: number;
@@ -148,14 +159,19 @@ export interface SchedChange {
   readonly weights?: readonly { readonly principal: string; readonly weight: number }[] | undefined;
 }
 
-/** A place for KV: the slots of the driver, its pages in RAM, its swap file. */
+/**
+ * A place for KV: the slots of the driver, its pages in RAM, its swap file. "dropped" is no
+ * place: its `used` are the full pages of contexts that are in none of these.
+ */
 export interface Tier {
-  readonly name: "slots" | "memory" | "swap";
+  readonly name: "slots" | "memory" | "swap" | "dropped";
   /** Slots, or pages of 16 tokens. */
   readonly places: number;
   readonly used: number;
   readonly bytes: number;
   readonly bytesUsed: number;
+  /** Pages whose place another took, since the daemon's start. */
+  readonly evicted: number;
 }
 
 /** Where contexts' KV is, what was found when it was looked for, and who holds contexts. */
@@ -171,6 +187,12 @@ export interface Memory {
     /** Full pages that contexts needed when they came to a slot, and those that were kept. */
     readonly pagesAsked: number;
     readonly pagesFound: number;
+    /** Pages that came back from the swap file other than they were written: they were computed again. */
+    readonly pagesBad: number;
+    /** Reads and writes of the swap file that failed. */
+    readonly swapErrors: number;
+    /** Pages that were not kept for want of a place. */
+    readonly pagesRefused: number;
   }[];
   /** Those with most tokens first. */
   readonly holders: readonly {
@@ -231,6 +253,12 @@ export class Sys {
       pagesLoaded: Number(wire.pagesLoaded),
       pagesWritten: Number(wire.pagesWritten),
       pagesRead: Number(wire.pagesRead),
+      pagesBad: Number(wire.pagesBad),
+      swapErrors: Number(wire.swapErrors),
+      pagesRefused: Number(wire.pagesRefused),
+      pagesMemoryEvicted: Number(wire.pagesMemoryEvicted),
+      pagesSwapEvicted: Number(wire.pagesSwapEvicted),
+      pagesDropped: Number(wire.pagesDropped),
       syscalls: Number(wire.syscalls),
       denied: Number(wire.denied),
       memoryBudget: Number(wire.memoryBudget),
@@ -336,6 +364,9 @@ export class Sys {
         tokensRecomputed: Number(model.tokensRecomputed),
         pagesAsked: Number(model.pagesAsked),
         pagesFound: Number(model.pagesFound),
+        pagesBad: Number(model.pagesBad),
+        swapErrors: Number(model.swapErrors),
+        pagesRefused: Number(model.pagesRefused),
       })),
       holders: wire.holders.map((holder) => ({
         ...holder,
@@ -348,7 +379,11 @@ export class Sys {
   }
 }
 
-function toTier({ name, places, used, bytes, bytesUsed }: WireTier): Tier {
-  const size = { bytes: Number(bytes), bytesUsed: Number(bytesUsed) };
+function toTier({ name, places, used, bytes, bytesUsed, evicted }: WireTier): Tier {
+  const size = {
+    bytes: Number(bytes),
+    bytesUsed: Number(bytesUsed),
+    evicted: Number(evicted),
+  };
   return { name: name as Tier["name"], places, used, ...size };
 }

@@ -79,16 +79,19 @@ describe("segments", () => {
 });
 
 describe("contix free", () => {
+  const size = (bytes: number) => ({ bytes, bytesUsed: 2 ** 26 });
   const memory: Memory = {
     models: [
       {
         ...{ model: "tiny", contexts: 2, contextTokens: 2468 },
         ...{ tokensEntered: 4000, tokensRecomputed: 100 },
         ...{ pagesAsked: 200, pagesFound: 150 },
+        ...{ pagesBad: 2, swapErrors: 1, pagesRefused: 30 },
         tiers: [
-          { name: "slots", places: 16, used: 3, bytes: 0, bytesUsed: 0 },
-          { name: "memory", places: 1456, used: 77, bytes: 2 ** 30, bytesUsed: 2 ** 26 },
-          { name: "swap", places: 2912, used: 77, bytes: 2 ** 31, bytesUsed: 2 ** 26 },
+          { name: "slots", places: 16, used: 3, bytes: 0, bytesUsed: 0, evicted: 0 },
+          { name: "memory", places: 1456, used: 77, ...size(2 ** 30), evicted: 1234 },
+          { name: "swap", places: 2912, used: 77, ...size(2 ** 31), evicted: 0 },
+          { name: "dropped", places: 0, used: 9, bytes: 0, bytesUsed: 0, evicted: 0 },
         ],
       },
     ],
@@ -109,16 +112,18 @@ describe("contix free", () => {
   it("shows tiers, hits and holders", () => {
     expect(tiersTable(memory, plain)).toBe(
       [
-        "MODEL  TIER    USED     OF     BYTES       OF",
-        "tiny   slots      3     16         -        -",
-        "tiny   memory    77  1,456  64.0 MiB  1.0 GiB",
-        "tiny   swap      77  2,912  64.0 MiB  2.0 GiB",
+        "MODEL  TIER     USED     OF     BYTES       OF  EVICTED",
+        "tiny   slots       3     16         -        -        -",
+        "tiny   memory     77  1,456  64.0 MiB  1.0 GiB    1,234",
+        "tiny   swap       77  2,912  64.0 MiB  2.0 GiB        0",
+        "tiny   dropped     9      -         -        -        -",
       ].join("\n"),
     );
     expect(rebuiltLines(memory)).toEqual([
       "tiny: 2 contexts, 2,468 tokens",
       "  pages found when needed: 150 of 200 (75.0 %)",
       "  tokens computed again: 100 of 4,000 (2.5 %)",
+      "  pages not kept for want of a place: 30; 2 found bad in the swap file, 1 reads and writes of it failed",
       "drivers: 1.0 GiB of 4.0 GiB",
     ]);
     expect(holdersTable(memory, plain)).toBe(

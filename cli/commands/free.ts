@@ -16,7 +16,7 @@ export function registerFree(program: Command): void {
   const command = program
     .command("free")
     .description(
-      "Where contexts' keys and values are (slots, pages in memory, the swap file), what was found there when it was looked for, and who holds most.",
+      "Where contexts' keys and values are (slots, pages in memory, the swap file; dropped: nowhere, only tokens are kept), what was found there when it was looked for, and who holds most.",
     )
     .option("-n, --top <n>", "holders to name", whole(1, 1000), 10)
     .option("--json", "as JSON")
@@ -45,15 +45,17 @@ export function tiersTable({ models }: Pick<Memory, "models">, colours: Colours)
     { title: "OF", right: true },
     { title: "BYTES", right: true },
     { title: "OF", right: true },
+    { title: "EVICTED", right: true },
   ];
   const rows = models.flatMap(({ model, tiers }) =>
     tiers.map((tier) => [
       model,
       tier.name,
       count(tier.used),
-      count(tier.places),
+      tier.places === 0 ? "-" : count(tier.places),
       tier.bytes === 0 ? "-" : bytes(tier.bytesUsed),
       tier.bytes === 0 ? "-" : bytes(tier.bytes),
+      tier.name === "memory" || tier.name === "swap" ? count(tier.evicted) : "-",
     ]),
   );
   return table(columns, rows, colours.bold);
@@ -68,10 +70,17 @@ export function rebuiltLines({ models, ...memory }: Omit<Memory, "holders">): st
       `${model.model}: ${contexts}`,
       `  pages found when needed: ${share(pagesFound, pagesAsked)}`,
       `  tokens computed again: ${share(tokensRecomputed, tokensEntered)}`,
+      `  ${lostLine(model)}`,
     ];
   });
   const { memoryBudget, memoryUsed } = memory;
   return [...lines, `drivers: ${bytes(memoryUsed)} of ${bytes(memoryBudget)}`];
+}
+
+/** What the tiers could not keep. A bad page costs time, never a wrong token. */
+function lostLine({ pagesRefused, pagesBad, swapErrors }: Memory["models"][number]): string {
+  const found = `${count(pagesBad)} found bad in the swap file, ${count(swapErrors)} reads and writes of it failed`;
+  return `pages not kept for want of a place: ${count(pagesRefused)}; ${found}`;
 }
 
 /** Who holds contexts. */

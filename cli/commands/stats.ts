@@ -52,6 +52,10 @@ export function statsLines(uname: Uname, stats: Stats): [string, string][] {
       `${count(stats.tokensPrefilled)} in, ${count(stats.tokensGenerated)} out, ${count(stats.tokensRecomputed)} recomputed`,
     ],
     ["steps", `${count(stats.steps)}, ${perStep} each; ${perSecond} tokens/s of engine time`],
+    [
+      "pages",
+      `${count(stats.pagesMemoryUsed)} of ${count(stats.pagesMemory)} in memory, ${count(stats.pagesSwapUsed)} of ${count(stats.pagesSwap)} in swap, ${count(stats.pagesDropped)} dropped; see \`contix free\``,
+    ],
     ["policy", `${stats.policy}, ${count(stats.contextSwitches)} context switches`],
     ["syscalls", `${count(stats.syscalls)}, ${count(stats.denied)} denied`],
     ...stats.door.map((one, i): [string, string] => [

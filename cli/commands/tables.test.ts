@@ -111,6 +111,8 @@ describe("statsLines", () => {
     memoryUsed: 2 ** 30,
     ...{ pagesMemory: 0, pagesMemoryUsed: 0, pagesSwap: 0, pagesSwapUsed: 0 },
     ...{ pagesSaved: 0, pagesLoaded: 0, pagesWritten: 0, pagesRead: 0 },
+    ...{ pagesBad: 0, swapErrors: 0, pagesRefused: 0, pagesDropped: 0 },
+    ...{ pagesMemoryEvicted: 0, pagesSwapEvicted: 0 },
     ...{ procsRunning: 0, procsReady: 0, procsBlocked: 0, denials: [], door: [] },
   };
 

@@ -17,6 +17,8 @@ function stats(more: Partial<Stats> = {}): Stats {
     ...{ steps: 0, stepMs: 0, contextSwitches: 0, driverRestarts: 0, syscalls: 0, denied: 0 },
     ...{ pagesMemory: 100, pagesMemoryUsed: 7, pagesSwap: 0, pagesSwapUsed: 0 },
     ...{ pagesSaved: 0, pagesLoaded: 0, pagesWritten: 0, pagesRead: 0 },
+    ...{ pagesBad: 0, swapErrors: 0, pagesRefused: 0, pagesDropped: 0 },
+    ...{ pagesMemoryEvicted: 0, pagesSwapEvicted: 0 },
     ...{ procsRunning: 0, procsReady: 0, procsBlocked: 0, memoryBudget: 0, memoryUsed: 0 },
   };
   const slot = (["decode", "prefill", "idle"] as const).map((phase, slot) => {

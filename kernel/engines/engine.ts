@@ -11,6 +11,7 @@ import type { LlmDriver } from "../drivers/llm.js";
 import type { Journal } from "../journal/journal.js";
 import { evictionPolicy } from "../mm/eviction/policies.js";
 import { PageCosts } from "../mm/page-costs.js";
+import type { PageQuotas } from "../mm/page-quotas.js";
 import { Placer } from "../mm/place.js";
 import { PagePool } from "../mm/pool.js";
 import type { Portions } from "../mm/tier.js";
@@ -35,6 +36,7 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly journal: Journal;
   readonly chunkRate: ChunkRate;
+  readonly pageQuotas: PageQuotas;
 }
 
 /** Makes the parts and joins them. The loop does not run yet. */
@@ -42,13 +44,13 @@ export function makeEngine(
   model: string,
   ready: Ready,
   driver: LlmDriver,
-  { config, clock, journal, chunkRate }: EngineParts,
+  { config, clock, journal, chunkRate, pageQuotas }: EngineParts,
 ): Engine {
   const { slots, chunkTokens, oneWay } = ready;
   const { interTokenMs } = config;
   const policy = policyInForce(journal.state, config);
   const interTokenUs = interTokenMs * 1000;
-  const pool = poolOf(ready, config);
+  const pool = poolOf(ready, config, pageQuotas);
   // Whoever waits for a slot may get one after any step.
   const gatherUs = (): number => (sched.waiting > 0 ? 0 : chunkRate.gatherUs);
   const placement = { slotCount: slots, chunkTokens, oneWay, interTokenUs, gatherUs, pool };
@@ -62,15 +64,22 @@ export function makeEngine(
 }
 
 /** The books of the driver's frames and blocks. */
-function poolOf({ engineDigest, pageBytes, frames, blocks }: Ready, { eviction, limits }: Config) {
-  return new PagePool({
+function poolOf(
+  { engineDigest, pageBytes, frames, blocks }: Ready,
+  { eviction, limits }: Config,
+  quotas: PageQuotas,
+): PagePool {
+  const pool = new PagePool({
     portions: {
       frames: portions(limits.memoryPercentPerPrincipal, limits.memoryPercentPerProcess),
       blocks: portions(limits.swapPercentPerPrincipal, limits.swapPercentPerProcess),
     },
     ...{ engineDigest, pageBytes, frames, blocks, costs: new PageCosts(pageBytes) },
     eviction: (ports) => evictionPolicy(eviction, ports),
+    mayEnter: (tier, payer, now) => quotas.makeRoom(tier, payer, pageBytes, now),
   });
+  quotas.add(pool);
+  return pool;
 }
 
 function portions(principal: number, process: number): Portions {

@@ -5,6 +5,7 @@ import { loadConfig } from "../config.js";
 import { scriptedCommand, Timers } from "../drivers/testing/scripted.js";
 import { memoryJournal } from "../journal/journal.js";
 import { silentLog } from "../log.js";
+import { PageQuotas } from "../mm/page-quotas.js";
 import { ChunkRate } from "../sched/chunk-rate.js";
 import { Engines } from "./engines.js";
 
@@ -21,9 +22,11 @@ function models(memoryBudget = 100, body = READY) {
   const timers = new Timers();
   const prepared: string[] = [];
   const broken: { error: ContixError | undefined } = { error: undefined };
+  const config = loadConfig({ home: "/nonexistent", model: "a" }, {});
+  const journal = memoryJournal();
   const engines = new Engines({
-    config: loadConfig({ home: "/nonexistent", model: "a" }, {}),
-    ...{ clock: timers, log: silentLog, journal: memoryJournal(), idleUs: IDLE_US, memoryBudget },
+    ...{ config, clock: timers, log: silentLog, journal, idleUs: IDLE_US, memoryBudget },
+    pageQuotas: new PageQuotas(config.limits, journal),
     chunkRate: new ChunkRate(),
     onBroken: (error) => {
       throw error;

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { IpcWorld } from "../../test/support/ipc-world.js";
 import { ENVELOPE } from "../journal/fold-mail.js";
+import { PageQuotas } from "../mm/page-quotas.js";
 
 const KIB = 1024;
 const data = (kib: number): Buffer => Buffer.alloc(kib * KIB);
@@ -59,11 +60,12 @@ describe("the quota of a principal", () => {
     const { w } = world();
     const { Rates } = await import("../cap/rates/rates.js");
     const { journal, clock, config, accounts } = w.kernel;
+    const pages = new PageQuotas(config.limits, journal);
     const pid = w.agent();
     await w.ask(pid, "send", { body: body(7), pid });
     const process = w.state.processes.get(pid);
     if (!process) throw new Error("no process");
-    const report = new Rates({ journal, clock, config, accounts }).report(process);
+    const report = new Rates({ journal, clock, config, accounts, pages }).report(process);
     expect(report.find(({ quota }) => quota === "mailboxBytes")).toMatchObject({
       ...{ of: "principal", limit: 100 * KIB, used: 7 * KIB },
     });

@@ -7,6 +7,7 @@ import { sees } from "../cap/check.js";
 import type { Engine } from "../engines/engine.js";
 import type { Context } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
+import { droppedPages } from "./dropped.js";
 import { pagesOf } from "./quota.js";
 
 /** Holders that are named when nobody says how many. */
@@ -34,16 +35,19 @@ function memoryOf(kernel: Kernel, engine: Engine): ModelMemory {
     tokens += context.tokens.length;
   }
   const { tokensPrefilled, tokensDecoded } = loop.counters;
-  const { hits, misses } = placer.pool.counters;
+  const { hits, misses, badPages, swapErrors, refused } = placer.pool.counters;
   return {
     model,
-    tiers: [slotsTier(engine), ...poolTiers(engine)],
+    tiers: [slotsTier(engine), ...poolTiers(engine), droppedTier(kernel, engine)],
     contexts,
     contextTokens: BigInt(tokens),
     tokensEntered: BigInt(tokensPrefilled + tokensDecoded),
     tokensRecomputed: BigInt(placer.recomputed),
     pagesAsked: BigInt(hits + misses),
     pagesFound: BigInt(hits),
+    pagesBad: BigInt(badPages),
+    swapErrors: BigInt(swapErrors),
+    pagesRefused: BigInt(refused),
   };
 }
 
@@ -57,20 +61,28 @@ function slotsTier({ ready, placer }: Engine): Tier {
     used: slots.filter((slot) => slot.cid !== undefined).length,
     bytes: BigInt(slots.length * pagesOf(slotTokens) * pageBytes),
     bytesUsed: BigInt(resident * pageBytes),
+    evicted: 0n,
   };
 }
 
 /** Pages outside the slots; a tier that the driver has no room for is left out. */
 function poolTiers({ placer }: Engine): Tier[] {
   const { frames, blocks, pageBytes } = placer.pool;
-  const tier = (name: string, { count, free }: typeof frames): Tier => ({
+  const tier = (name: string, { count, free, evicted }: typeof frames): Tier => ({
     name,
     places: count,
     used: count - free,
     bytes: BigInt(count * pageBytes),
     bytesUsed: BigInt((count - free) * pageBytes),
+    evicted: BigInt(evicted),
   });
   return [tier("memory", frames), tier("swap", blocks)].filter(({ places }) => places > 0);
+}
+
+/** What is in no tier: of it only the tokens are kept, and it is computed when it is needed. */
+function droppedTier({ journal }: Kernel, engine: Engine): Tier {
+  const used = droppedPages(journal.state.contexts.values(), engine);
+  return { name: "dropped", places: 0, used, bytes: 0n, bytesUsed: 0n, evicted: 0n };
 }
 
 /** Who holds contexts, those with most tokens first: those that the caller's namespaces show it. */

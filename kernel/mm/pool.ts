@@ -27,7 +27,7 @@ import type {
 } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Context } from "../journal/journal.js";
 import { evictionPolicy } from "./eviction/policies.js";
-import type { EvictionPorts, Wait } from "./eviction/policy.js";
+import type { EvictionPorts, Wait, Whose } from "./eviction/policy.js";
 import { nameBytes, type PagedHistory, pageName, saltOf } from "./names.js";
 import { isKept, PAGE_TOKENS, type Page, type Payer } from "./page.js";
 import { checkPool } from "./pool-check.js";
@@ -40,7 +40,7 @@ import type { Tier } from "./tier.js";
 import { WriteThrough } from "./write-through.js";
 
 export interface PoolOptions
-  extends Pick<StoreOptions, "eviction" | "costs" | "pageBytes" | "portions"> {
+  extends Pick<StoreOptions, "eviction" | "costs" | "pageBytes" | "portions" | "mayEnter"> {
   readonly engineDigest: string;
   /** Of the driver: Ready.frames and Ready.blocks. Without frames nothing is kept. */
   readonly frames: number;
@@ -141,6 +141,11 @@ export class PagePool {
   /** The principal is gone: nothing that was made for it is kept any more, whoever it was shared with. */
   erase(principal: string): void {
     for (const page of this.#tables.madeFor(principal)) this.#store.drop(page);
+  }
+
+  /** One of somebody's pages gives up its place there, if any may. */
+  evictOf(tier: "frames" | "blocks", whose: Whose, now: number): boolean {
+    return this.#store[tier].evictOf(whose, now);
   }
 
   /** Its tail is in a slot again, or out of date. */

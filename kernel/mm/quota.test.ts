@@ -169,3 +169,22 @@ it("of a model's pages in RAM half may be pinned, by all together", () => {
   journal.append({ type: "ctx.closed", cid: first.cid });
   quotas.checkContext(second, { pinnedPages: 3 });
 });
+
+it("pinned pages may not be more than a quota of pages in memory, whoever set it", () => {
+  const { journal, process, open } = world();
+  const more = { ...limits, pinnedPagesPerProcess: 100, pinnedPagesPerPrincipal: 100 };
+  const quotas = new Quotas({ ...more, memoryPagesPerProcess: 3 }, journal);
+  journal.append({ type: "principal.added", name: "ann", createdAt: 0, quota: { memoryPages: 4 } });
+  const context = open(1n, 32);
+  journal.append({ type: "ctx.pinned", cid: context.cid, pinned: true });
+  quotas.check(process(1n), { pinnedPages: 1 });
+  expect(() => quotas.check(process(1n), { pinnedPages: 2 })).toThrow(
+    refused("2 more", "memoryPagesPerProcess of", "limit 3, in use 2", "stay in memory: unpin"),
+  );
+  expect(() => quotas.check(process(2n), { pinnedPages: 3 })).toThrow(
+    refused("memoryPagesPerPrincipal of the principal ann", "limit 4, in use 2", "unpin"),
+  );
+  quotas.check(process(3n), { pinnedPages: 3 });
+  // What is not pinned makes room by itself.
+  quotas.check(process(1n), { tokens: 50 });
+});

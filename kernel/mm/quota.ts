@@ -11,7 +11,7 @@
  * half at most. With all of them pinned nothing could be kept for anybody else.
  */
 import { ContixError } from "../../proto/errno.js";
-import { principalLimit } from "../cap/rates/quota.js";
+import { NONE, orNone, principalLimit } from "../cap/rates/quota.js";
 import type { Config } from "../config.js";
 import { showId } from "../ids.js";
 import type { Context, Journal, Process } from "../journal/journal.js";
@@ -114,6 +114,9 @@ export class Quotas {
       const who = `${showId(budget.of)} and what it spawned`;
       checkQuota({ quota, limit, used, more, who, fix: FIX[what] });
     }
+    const who = `${showId(budget.of)} and what it spawned`;
+    const limit = budget.quota.memoryPages ?? NONE;
+    checkPinned({ quota: "memoryPages", limit, who }, budget.holds, ahead, demand);
   }
 
   /**
@@ -159,7 +162,29 @@ export class Quotas {
       const limit = principal === undefined ? this.#limits[quota] : this.#own(principal, what);
       checkQuota({ quota, limit, used, more, who, fix: FIX[what] });
     }
+    const quota = `memoryPagesPer${principal === undefined ? "Process" : "Principal"}` as const;
+    const limit =
+      principal === undefined
+        ? orNone(this.#limits.memoryPagesPerProcess)
+        : principalLimit(this.#journal.state, this.#limits, principal, "memoryPages");
+    checkPinned({ quota, limit, who }, held, ahead, demand);
   }
+}
+
+/**
+ * EDQUOT when pinned pages alone would be over a quota of pages in RAM. The others make
+ * room when there is none (page-quotas.ts); these may not be evicted.
+ */
+function checkPinned(
+  of: Pick<QuotaUse, "quota" | "limit" | "who">,
+  held: Readonly<Holdings> | undefined,
+  ahead: Demand,
+  { pinnedPages: more = 0 }: Demand,
+): void {
+  if (more <= 0) return;
+  const used = (held?.pinnedPages ?? 0) + (ahead.pinnedPages ?? 0);
+  const fix = `pinned pages stay in memory: ${FIX.pinnedPages}`;
+  checkQuota({ ...of, used, more, fix });
 }
 
 export interface QuotaUse {

@@ -3,7 +3,7 @@
  * away from leaves first; what is lost unasked takes along what was behind it.
  */
 import type { EvictionPolicy, EvictionPorts } from "./eviction/policy.js";
-import type { Page } from "./page.js";
+import type { Page, Payer } from "./page.js";
 import type { PoolPage } from "./pool-page.js";
 import { type Portions, Tier } from "./tier.js";
 
@@ -28,6 +28,8 @@ export interface StoreOptions {
   readonly costs: PageCosts;
   /** Of RAM and of the swap file; by default all. */
   readonly portions?: { readonly frames: Portions; readonly blocks: Portions };
+  /** Makes room within the quotas of whom a page is for (page-quotas.ts); by default there are none. */
+  readonly mayEnter?: (tier: "frames" | "blocks", payer: Payer, now: number) => boolean;
   /** Hears of a page that has no place any more. */
   readonly onUnplaced: (page: PoolPage) => void;
 }
@@ -143,11 +145,15 @@ export class Store {
   /** Nothing is in any place, and there are other places. */
   refit(frames: number, blocks: number): void {
     for (const page of this.blocks.pages) if (page.block >= 0) this.drop(page);
+    const before = { frames: this.frames.evicted, blocks: this.blocks.evicted };
     [this.frames, this.blocks] = this.#tiers(frames, blocks);
+    // A counter counts from the start, whatever the driver has room for now.
+    this.frames.evicted = before.frames;
+    this.blocks.evicted = before.blocks;
   }
 
   #tiers(frames: number, blocks: number): [Tier, Tier] {
-    const { eviction, costs, pageBytes, portions = WHOLE } = this.#options;
+    const { eviction, costs, pageBytes, portions = WHOLE, mayEnter = () => true } = this.#options;
     const ports = { rebuildUs: costs.rebuildUs, bytes: () => pageBytes };
     const never = (): number => Number.POSITIVE_INFINITY;
     const fetchUs = (page: Page): number => (page.block >= 0 ? costs.readUs(page) : never());
@@ -157,11 +163,13 @@ export class Store {
       new Tier({
         ...{ count: frames, eviction, portions: portions.frames },
         ports: { ...ports, fetchUs, pinned: frame, node: "frameNode" },
+        mayEnter: (payer, now) => mayEnter("frames", payer, now),
         evict: (page) => this.leaveFrame(page),
       }),
       new Tier({
         ...{ count: blocks, eviction, portions: portions.blocks },
         ports: { ...ports, fetchUs: never, pinned: block, node: "blockNode" },
+        mayEnter: (payer, now) => mayEnter("blocks", payer, now),
         evict: (page) => this.leaveBlock(page),
       }),
     ];

@@ -4,7 +4,7 @@
  */
 import type { EvictionPolicy, EvictionPorts, Whose } from "./eviction/policy.js";
 import { Places } from "./frames.js";
-import type { Page } from "./page.js";
+import type { Page, Payer } from "./page.js";
 import type { PoolPage } from "./pool-page.js";
 import { Shares } from "./shares.js";
 
@@ -19,6 +19,8 @@ export interface TierOptions {
   readonly eviction: (ports: EvictionPorts) => EvictionPolicy;
   readonly ports: EvictionPorts;
   readonly portions: Portions;
+  /** Makes room within the quotas of whom the page is for; false: he may have no more. */
+  readonly mayEnter?: (payer: Payer, now: number) => boolean;
   /** Takes a page's place away, by way of `left` and `release`. */
   readonly evict: (page: PoolPage) => void;
 }
@@ -30,16 +32,18 @@ export class Tier {
   evicted = 0;
   readonly #places: Places;
   readonly #evict: (page: PoolPage) => void;
+  readonly #mayEnter: (payer: Payer, now: number) => boolean;
 
   /** Who has more than his share gives way: principals before their processes. */
   readonly #principals: Shares<string>;
   readonly #processes: Shares<bigint | string>;
 
-  constructor({ count, eviction, ports, portions, evict }: TierOptions) {
+  constructor({ count, eviction, ports, portions, evict, mayEnter }: TierOptions) {
     this.#places = new Places(count);
     this.#pages = new Array(count).fill(undefined);
     this.policy = eviction(ports);
     this.#evict = evict;
+    this.#mayEnter = mayEnter ?? (() => true);
     const limit = (part: number): number => (part < 1 ? part * count : Number.POSITIVE_INFINITY);
     const { principal, process } = portions;
     this.#principals = Shares.ofPrincipals(limit(principal));
@@ -58,13 +62,21 @@ export class Tier {
 
   /** A place for a page, `wanted` if it can be; -1 when there is none and none can be made. */
   take(page: PoolPage, wanted: number, now: number): number {
-    if (this.#places.free === 0) {
-      const victim = this.#places.count > 0 ? this.#victim(page, now) : undefined;
-      if (!victim) return -1;
-      this.evicted++;
-      this.#evict(victim);
-    }
+    if (this.#places.count === 0 || !this.#mayEnter(page.payer, now)) return -1;
+    if (this.#places.free === 0 && !this.#giveUp(this.#victim(page, now))) return -1;
     return this.#places.take(wanted);
+  }
+
+  /** One of somebody's pages goes. False when he has none that may. */
+  evictOf(whose: Whose, now: number): boolean {
+    return this.#giveUp(this.#victimOf(whose, now) as PoolPage | undefined);
+  }
+
+  #giveUp(victim: PoolPage | undefined): boolean {
+    if (!victim) return false;
+    this.evicted++;
+    this.#evict(victim);
+    return true;
   }
 
   /** The page that has the place. */

@@ -7,6 +7,7 @@ import { ConfigSchema } from "../config.js";
 import { memoryJournal } from "../journal/journal.js";
 import type { Kernel } from "../kernel.js";
 import { silentLog } from "../log.js";
+import { PageQuotas } from "../mm/page-quotas.js";
 import type { Port } from "../trap.js";
 import { Accounts } from "./accounts.js";
 import { type Birth, type Born, Processes } from "./processes.js";
@@ -26,7 +27,13 @@ function table(processes: number, processesPerPrincipal = processes) {
   const clock = { now: () => 0, wall: () => 0, after };
   const kernel = {
     ...{ journal, accounts, config, clock, log: silentLog, random: systemRandomness },
-    rates: new Rates({ clock, journal, accounts, config }),
+    rates: new Rates({
+      clock,
+      journal,
+      accounts,
+      config,
+      pages: new PageQuotas(config.limits, journal),
+    }),
     trap: {
       forget() {},
       attach: (pid: bigint, port: Port) => void ports.set(pid, port),

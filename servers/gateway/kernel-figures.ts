@@ -203,14 +203,38 @@ export const KERNEL_FIGURES: readonly Figure[] = [
     "Of these, those that were kept",
     ({ pagesFound }) => pagesFound,
   ),
+  perMemory(
+    "contix_pages_bad_total",
+    "Pages that came back from the swap file other than they were written",
+    ({ pagesBad }) => pagesBad,
+  ),
+  perMemory(
+    "contix_pages_refused_total",
+    "Pages that were not kept for want of a place",
+    ({ pagesRefused }) => pagesRefused,
+  ),
+  perMemory(
+    "contix_swap_errors_total",
+    "Reads and writes of the swap file that failed",
+    ({ swapErrors }) => swapErrors,
+  ),
   perTier(
     "contix_tier_places",
-    "Slots, or pages of 16 tokens, that the tier has",
+    "Slots, or pages of 16 tokens, that the tier has; dropped has none",
     ({ places }) => places,
   ),
-  perTier("contix_tier_used_places", "Of these, those in use", ({ used }) => used),
+  perTier(
+    "contix_tier_used_places",
+    "Of these, those in use; of dropped: full pages of contexts that are in no other tier",
+    ({ used }) => used,
+  ),
   perTier("contix_tier_bytes", "Size of the tier", ({ bytes }) => bytes),
   perTier("contix_tier_used_bytes", "Of these, those in use", ({ bytesUsed }) => bytesUsed),
+  perTier(
+    "contix_tier_evicted_pages_total",
+    "Pages whose place in the tier another took",
+    ({ evicted }) => evicted,
+  ),
 
   figure(
     "contix_quota_limit",

@@ -81,6 +81,28 @@ describe("the kernel's figures", () => {
     ]);
   });
 
+  it("tell of each tier, and of what the tiers could not keep", async () => {
+    const tier = { places: 9, used: 4, bytes: 90, bytesUsed: 40, evicted: 3 };
+    const model = {
+      ...{ model: "m", contexts: 1, contextTokens: 2, tokensEntered: 3, tokensRecomputed: 4 },
+      ...{ pagesAsked: 5, pagesFound: 6, pagesBad: 7, swapErrors: 8, pagesRefused: 9 },
+      tiers: [
+        { ...tier, name: "swap" },
+        { ...tier, name: "dropped", places: 0 },
+      ],
+    };
+    const text = await kernelFigures(kernel({ uname, free: { models: [model] } }), 1000);
+    for (const line of [
+      'contix_pages_bad_total{model="m"} 7',
+      'contix_swap_errors_total{model="m"} 8',
+      'contix_pages_refused_total{model="m"} 9',
+      'contix_tier_evicted_pages_total{model="m",tier="swap"} 3',
+      'contix_tier_used_places{model="m",tier="dropped"} 4',
+    ]) {
+      expect(text).toContain(line);
+    }
+  });
+
   it("add up what has the same labels", async () => {
     const ps = [
       { state: "ready", mail: 2 },

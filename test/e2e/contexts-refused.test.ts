@@ -1,6 +1,6 @@
 /** What is refused of contexts, and that the process, the kernel and other contexts go on. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Os } from "../../syscalls/index.js";
+import type { Limit, Os } from "../../syscalls/index.js";
 import { attach, start } from "../support/kernels.js";
 
 let os: Os;
@@ -125,6 +125,38 @@ describe("a quota", () => {
     await expect(third.generate({ maxTokens: 1 })).rejects.toMatchObject({ code: "EINVAL" });
     await two[0]?.pin(false);
     await third.append({ tokens });
+  });
+});
+
+describe("a quota of pages", () => {
+  const of = (limits: readonly Limit[], quota: string): Limit | undefined =>
+    limits.find((one) => one.quota === quota && one.of === "principal");
+
+  it("in memory lets a principal's own go, and refuses pins that would be over it", async () => {
+    await os.principals.add("alice", { quota: { memoryPages: 20, swapBytes: 4096 } });
+    const { key } = await os.principals.addKey("alice");
+    await using alice = await address.connect({ token: key });
+    const contexts = [await alice.ctx.create(), await alice.ctx.create()];
+    for (const [i, ctx] of contexts.entries()) {
+      await ctx.append({ tokens: Array.from({ length: 240 }, () => 104 + i) });
+      await ctx.generate({ maxTokens: 20, ignoreEos: true });
+    }
+    const limits = await alice.sys.limits();
+    expect(of(limits, "swapBytes")).toMatchObject({ limit: 4096, used: 0 });
+    const { limit, used = 0 } = of(limits, "memoryPages") ?? {};
+    expect([limit, used > 15, used <= 20]).toEqual([20, true, true]);
+    // The daemon's own have no limit.
+    const admin = of(await os.sys.limits(), "memoryPages");
+    expect(admin?.limit).toBe(Number.POSITIVE_INFINITY);
+    await contexts[0]?.pin();
+    await expect(contexts[1]?.pin()).rejects.toMatchObject({
+      code: "EDQUOT",
+      message: expect.stringMatching(
+        /17 more.*memoryPagesPerPrincipal of the principal alice: limit 20, in use 17; .*unpin or truncate/,
+      ),
+    });
+    await contexts[0]?.truncate(16);
+    await contexts[1]?.pin();
   });
 });
 

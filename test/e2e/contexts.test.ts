@@ -115,6 +115,19 @@ describe("a cut", () => {
     expect(await ctx.stat()).toMatchObject({ pages: 0, pagesInMemory: 0 });
   });
 
+  it("is refused behind the end, and nothing is cut", async () => {
+    await using os = await kernel.connect();
+    const ctx = await os.ctx.create();
+    await ctx.append("four");
+    const refused = {
+      code: "EINVAL",
+      argument: "length",
+      message: expect.stringMatching(/0 to 4/),
+    };
+    await expect(ctx.truncate(5)).rejects.toMatchObject(refused);
+    expect((await ctx.stat()).length).toBe(4);
+  });
+
   it("waits its turn: EBUSY while a generation runs, and for nobody else", async () => {
     const kernel = await start({ stepUs: 2000 });
     await using os = await kernel.connect();
@@ -235,7 +248,7 @@ describe("a context", () => {
         model: "fake",
         contexts: 1,
         contextTokens: length,
-        tiers: [{ name: "slots", used: 1 }, { name: "memory" }],
+        tiers: [{ name: "slots", used: 1 }, { name: "memory" }, { name: "dropped", used: 0 }],
       },
     ]);
     expect(holders).toMatchObject([

@@ -4,6 +4,7 @@ import { DRAIN_MUTANTS } from "./mutants-drain.mjs";
 import { ENGINE_MUTANTS } from "./mutants-engines.mjs";
 import { EVICTION_MUTANTS } from "./mutants-eviction.mjs";
 import { GUARD_MUTANTS } from "./mutants-guards.mjs";
+import { INPUT_MUTANTS } from "./mutants-inputs.mjs";
 import { IPC_MUTANTS } from "./mutants-ipc.mjs";
 import { LIFE_MUTANTS } from "./mutants-life.mjs";
 import { MODEL_MUTANTS } from "./mutants-models.mjs";
@@ -276,6 +277,7 @@ export const MUTANTS = [
   ...SCHED_MUTANTS,
   ...SEE_MUTANTS,
   ...GUARD_MUTANTS,
+  ...INPUT_MUTANTS,
   ...BETWEEN_MUTANTS,
   ...IPC_MUTANTS,
   ...DOOR_MUTANTS,

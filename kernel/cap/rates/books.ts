@@ -5,9 +5,18 @@
  */
 import type { Clock } from "../../clock.js";
 import type { Journal, Process } from "../../journal/journal.js";
+import type { PageQuota, PageQuotas } from "../../mm/page-quotas.js";
 import type { Account, Accounts } from "../../proc/accounts.js";
 import { Bucket } from "./bucket.js";
-import { type Limits, NONE, orNone, principalLimit, type Quota, type QuotaName } from "./quota.js";
+import {
+  isOfCache,
+  type Limits,
+  NONE,
+  orNone,
+  principalLimit,
+  type Quota,
+  type QuotaName,
+} from "./quota.js";
 
 export type Who = Pick<Process, "pid" | "principal" | "budgets">;
 export type Budget = Process["budgets"][number];
@@ -34,6 +43,8 @@ export interface Needs {
   readonly journal: Journal;
   readonly accounts: Accounts;
   readonly config: { readonly limits: Limits };
+  /** What is held of the page pools. */
+  readonly pages: Pick<PageQuotas, "ofPrincipal" | "ofProcess" | "ofBudget">;
 }
 
 /** Principals remembered before those that are idle are forgotten. */
@@ -124,6 +135,7 @@ export class QuotaBooks {
     if (name === "processes") return processes;
     if (name === "concurrentCalls") return this.till(budget).inFlight;
     if (name === "mailboxBytes") return mailBytes;
+    if (isOfCache(name)) return this.#with.pages.ofBudget(budget, name);
     return heldOf(holds, name);
   }
 
@@ -132,7 +144,13 @@ export class QuotaBooks {
     if (name === "processes") return this.processes(principal);
     if (name === "concurrentCalls") return this.purse(principal).inFlight;
     if (name === "mailboxBytes") return this.#with.journal.state.ipc.bytes.get(principal) ?? 0;
+    if (isOfCache(name)) return this.#with.pages.ofPrincipal(principal, name);
     return heldOf(this.held(principal), name);
+  }
+
+  /** Pages, or bytes of them, of one process. */
+  pagesOf(process: Pick<Process, "principal" | "pid">, name: PageQuota): number {
+    return this.#with.pages.ofProcess(process, name);
   }
 
   held(principal: string): Process["holds"] | undefined {

@@ -13,6 +13,8 @@ export const QUOTAS = [
   "contexts",
   "contextTokens",
   "pinnedPages",
+  "memoryPages",
+  "swapBytes",
   "mailboxBytes",
   "realtime",
 ] as const;
@@ -28,11 +30,13 @@ const SETTINGS = {
   contexts: "contextsPerPrincipal",
   contextTokens: "contextTokensPerPrincipal",
   pinnedPages: "pinnedPagesPerPrincipal",
+  memoryPages: "memoryPagesPerPrincipal",
+  swapBytes: "swapBytesPerPrincipal",
   mailboxBytes: "mailboxBytesPerPrincipal",
   realtime: "realtimePerPrincipal",
 } as const satisfies Record<QuotaName, keyof Config["limits"]>;
 
-/** Those of a principal's record. 0: no limit, of the first three; else none at all. */
+/** Those of a principal's record. 0: no limit, of what may be without one (OPEN); else none at all. */
 export type Quota = Readonly<Partial<Record<QuotaName, number>>>;
 
 /** Those that a process may be born with, for itself and all that it spawns. */
@@ -46,6 +50,8 @@ export const PROCESS_QUOTAS: readonly QuotaName[] = [
   "pinnedPages",
   "concurrentCalls",
   "mailboxBytes",
+  "memoryPages",
+  "swapBytes",
 ];
 
 /** Those of a number of things: what is left of them is told where a record or a budget bounds them. */
@@ -79,8 +85,22 @@ export function orNone(limit: number): number {
   return limit === 0 ? NONE : limit;
 }
 
+/** What may be without a limit. */
+const OPEN: ReadonlySet<QuotaName> = new Set([
+  "requestsPerSecond",
+  "tokensPerSecond",
+  "tokens",
+  "memoryPages",
+  "swapBytes",
+] satisfies QuotaName[]);
+
 function isOpen(name: QuotaName): boolean {
-  return name === "requestsPerSecond" || name === "tokensPerSecond" || name === "tokens";
+  return OPEN.has(name);
+}
+
+/** Quotas of a cache: who is over one loses what he used least, and is not refused. */
+export function isOfCache(name: QuotaName): name is "memoryPages" | "swapBytes" {
+  return name === "memoryPages" || name === "swapBytes";
 }
 
 /** Quotas as they come over the wire. EINVAL for a name that is not offered, or twice. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Call, NO_USAGE } from "../../call.js";
 import { ConfigSchema } from "../../config.js";
 import { memoryJournal } from "../../journal/journal.js";
+import { PageQuotas } from "../../mm/page-quotas.js";
 import { Accounts } from "../../proc/accounts.js";
 import { readQuota } from "./quota.js";
 import { Rates } from "./rates.js";
@@ -19,7 +20,8 @@ function make(limits: Record<string, number> = {}, quota: Record<string, number>
   const journal = memoryJournal();
   const accounts = new Accounts();
   const config = ConfigSchema.parse({ home: "/nowhere", limits });
-  const rates = new Rates({ clock, journal, accounts, config });
+  const pages = new PageQuotas(config.limits, journal);
+  const rates = new Rates({ clock, journal, accounts, config, pages });
   journal.append({ type: "principal.added", name: "team", createdAt: 0, quota });
   const born = (pid: bigint, principal: string) =>
     journal.append({
@@ -203,6 +205,10 @@ describe("what is left", () => {
       ["principal", 9, 0],
     ]);
     expect(of("processes")).toEqual([["principal", 384, 2]]);
+    expect(of("memoryPages")).toEqual([
+      ["process", Number.POSITIVE_INFINITY, 0],
+      ["principal", Number.POSITIVE_INFINITY, 0],
+    ]);
   });
 });
 
@@ -293,6 +299,14 @@ describe("a budget", () => {
     admit(11n);
     const { used } = rates.report(parent).find(({ quota }) => quota === "concurrentCalls") ?? {};
     expect(used).toBe(2);
+  });
+
+  it("of a cache is given on whole: what is in it makes room", () => {
+    const { rates, parent, child } = family({ memoryPages: 8, swapBytes: 1000 }, { swapBytes: 10 });
+    expect(rates.remaining(parent, "memoryPages")).toBe(8);
+    expect(rates.remaining(child, "swapBytes")).toBe(10);
+    const shown = rates.report(child).filter(({ quota }) => quota === "memoryPages");
+    expect(shown).toContainEqual({ quota: "memoryPages", of: "process", limit: 8, used: 0 });
   });
 
   it("of a rate holds for all of them together", () => {

@@ -19,7 +19,15 @@ import type { Account } from "../../proc/accounts.js";
 import { type Budget, heldOf, type Needs, type Purse, QuotaBooks, type Who } from "./books.js";
 import { capacity } from "./bucket.js";
 import { Pressure } from "./pressure.js";
-import { COUNTED, type Limits, NONE, orNone, PROCESS_QUOTAS, type QuotaName } from "./quota.js";
+import {
+  COUNTED,
+  isOfCache,
+  type Limits,
+  NONE,
+  orNone,
+  PROCESS_QUOTAS,
+  type QuotaName,
+} from "./quota.js";
 
 const FULL_RETRY_US = 100_000;
 
@@ -137,9 +145,13 @@ export class Rates {
     throw new ContixError("EAGAIN", message, { retryAfterUs: 10 * FULL_RETRY_US });
   }
 
-  /** What of a quota is left for a child of the process; of a rate the rate itself. Infinity: no limit. */
+  /**
+   * What of a quota is left for a child of the process; of a rate the rate itself, and of a
+   * cache the limit, since what is in it makes room. Infinity: no limit.
+   */
   remaining({ principal, budgets }: Who, name: QuotaName): number {
-    const left = (limit: number, used: number): number => Math.max(0, limit - used);
+    const left = (limit: number, used: number): number =>
+      isOfCache(name) ? limit : Math.max(0, limit - used);
     // The calls that are in flight now are over when the child makes its own.
     const passes = name === "concurrentCalls";
     const own = budgets.map((budget) => {
@@ -216,6 +228,10 @@ export class Rates {
       whole("contextTokens", held?.tokens ?? 0),
       per("pinnedPages", limits.pinnedPagesPerProcess, holds.pinnedPages),
       whole("pinnedPages", held?.pinnedPages ?? 0),
+      ...(["memoryPages", "swapBytes"] as const).flatMap((name) => [
+        per(name, orNone(limits[`${name}PerProcess` as const]), this.#books.pagesOf(process, name)),
+        whole(name, this.#books.used(principal, name)),
+      ]),
     ];
   }
 
