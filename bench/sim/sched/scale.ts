@@ -1,7 +1,8 @@
 /**
- * How fast the simulator is with many agents: each asks, waits for its turn among
- * thousands, pauses and asks again, and a million decisions are made for all. The whole of
- * it is timed, scheduler, placer, loop and engine, and the decisions alone beside it.
+ * How fast the simulator is with many agents: each is a process that asks, waits for its
+ * turn among thousands, pauses and asks again, and a million decisions are made for all. The
+ * whole of it is timed, process table, admission, scheduler, placer, loop and engine, and
+ * the decisions alone beside it.
  */
 import { makePolicy, POLICY_NAMES } from "../../../kernel/sched/policies.js";
 import { random } from "../../harness/random.js";
@@ -33,7 +34,8 @@ export async function scale(policy: string, agents: number, decisions: number): 
   const cost = { ...DEFAULT_COST, turnUs: 0 };
   const machine = new Machine({
     policy: makePolicy(policy, { quantum: QUANTUM }),
-    ...{ slots: SLOTS, frames: 0, blocks: 0, cost },
+    // All of them may wait at once: what is timed is a queue that is that long.
+    ...{ slots: SLOTS, frames: 0, blocks: 0, cost, queueLimit: 2 * agents },
   });
   const programs = crowd(agents, decisions);
   const start = performance.now();
@@ -73,12 +75,12 @@ function crowd(agents: number, decisions: number): Program[] {
 /** Of 1 to 2 × this - 1. */
 const MEAN_OUTPUT = 40;
 
-/** Each in a context of its own: what is timed is who runs, not what contexts hold. */
+/** Each on an empty context: what is timed is who runs, not what contexts hold. */
 function call(index: number, last: boolean, dice: Dice): ProgramCall {
   const output = new Array<number>(1 + dice.below(2 * MEAN_OUTPUT - 1)).fill(7);
   const pauseUs = last ? 0 : dice.exponential(1_000_000);
-  const place = { index, context: index, turn: 0, after: index - 1, pauseUs, closesUs: 0 };
-  return { ...place, keep: 0, given: PROMPT, output, wait: "tool" };
+  const place = { index, context: 0, turn: index, after: index - 1, pauseUs };
+  return { ...place, closesUs: last ? 0 : undefined, keep: 0, given: PROMPT, output, wait: "tool" };
 }
 
 const PROMPT = Array.from({ length: GIVEN }, (_, i) => i);
