@@ -62,10 +62,13 @@ export async function scaleTable(agents: number, decisions = DECISIONS): Promise
   return [`${agents} agents, ${SLOTS} slots.`, "", markdownTable(heads, rows)].join("\n");
 }
 
-/** With a full house each step is a decision, and a step gives each slot a token. */
+/**
+ * With a full house each step is a decision: a call has its share of those in which all slots
+ * make a token, and those in which its prompt enters and its neighbours wait.
+ */
 function crowd(agents: number, decisions: number): Program[] {
   const dice = new Dice(random(1));
-  const calls = Math.max(1, Math.round((decisions * SLOTS) / agents / (MEAN_OUTPUT + 1)));
+  const calls = Math.max(1, Math.ceil(decisions / agents / DECISIONS_A_CALL));
   return Array.from({ length: agents }, (_, id) => ({
     ...{ id, principal: `p${id % 10}`, at: dice.below(1_000_000), nice: dice.below(40) - 20 },
     calls: Array.from({ length: calls }, (_, index) => call(index, index + 1 === calls, dice)),
@@ -74,6 +77,8 @@ function crowd(agents: number, decisions: number): Program[] {
 
 /** Of 1 to 2 × this - 1. */
 const MEAN_OUTPUT = 40;
+/** Seen, and a little less. */
+const DECISIONS_A_CALL = 10;
 
 /** Each on an empty context: what is timed is who runs, not what contexts hold. */
 function call(index: number, last: boolean, dice: Dice): ProgramCall {

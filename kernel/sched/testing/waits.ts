@@ -144,7 +144,9 @@ export class WaitWatch {
     const most = wait.ripe.before * this.#most + this.#options.slots;
     const turns = begun - wait.ripe.turns;
     if (turns <= most) return;
-    throw new Error(`a burst waits ${now - since} µs, for ${turns} turns of its class, ${most} at most`);
+    throw new Error(
+      `a burst waits ${now - since} µs, for ${turns} turns of its class, ${most} at most`,
+    );
   }
 
   #passedOver(waiting: readonly Burst[]): void {
