@@ -45,9 +45,9 @@ describe("priority", () => {
         fc.integer({ min: 0, max: 30 }),
         fc.array(arrival, { minLength: 30, maxLength: 80 }),
         (slots, quantum, agingUs, price, list) => {
-          const switchCost = ({ spec }: Burst): number => price * (Number(spec.pid) % 3);
-          const watch = new WaitWatch(priority(quantum, agingUs), { slots, agingUs, switchCost });
-          const world = new PolicyWorld(watch.policy, slots, switchCost);
+          const watch = new WaitWatch(priority(quantum, agingUs), { slots, agingUs });
+          const costOf = ({ spec }: Burst): number => watch.told(price * (Number(spec.pid) % 3));
+          const world = new PolicyWorld(watch.policy, slots, costOf);
           world.watch = watch;
           const todo = [...list];
           while (todo.length > 0 || world.alive.size > 0) {

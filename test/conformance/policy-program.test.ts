@@ -47,10 +47,7 @@ describe("program", () => {
   });
 
   it("bounds the wait of an old program among young ones without end", () => {
-    const watch = new WaitWatch(makePolicy("program", { quantum: 8 }), {
-      slots: 1,
-      switchCost: () => 0,
-    });
+    const watch = new WaitWatch(makePolicy("program", { quantum: 8 }), { slots: 1 });
     const world = new PolicyWorld(watch.policy, 1);
     world.watch = watch;
     world.arrive({ program: 1n, tokens: 500 });

@@ -13,6 +13,7 @@ import { DEFAULT_COST } from "../../bench/sim/sched/cost.js";
 import { Machine } from "../../bench/sim/sched/machine.js";
 import { INIT } from "../../kernel/journal/fold-procs.js";
 import type { JournalRecord } from "../../kernel/journal/records.js";
+import { find } from "../../kernel/proc/supervise/members.js";
 import { priority } from "../../kernel/sched/policies/priority.js";
 import { makePolicy, POLICY_NAMES } from "../../kernel/sched/policies.js";
 import type { Policy } from "../../kernel/sched/policy.js";
@@ -57,7 +58,9 @@ export class Story implements Stage {
     const place = { slots: this.#slots, frames, blocks, cost: DEFAULT_COST, queueLimit };
     this.#watch = this.#watched();
     this.machine = new Machine({ ...place, policy: this.#watch.policy });
-    const { engine, clock, journal } = this.machine;
+    const { engine, clock, journal, placer } = this.machine;
+    const costOf = placer.switchCost.bind(placer);
+    placer.switchCost = (burst) => this.#watch.told(costOf(burst));
     journal.watch((record) => this.#hear(record));
     const run = engine.run.bind(engine);
     engine.run = (plan) => {
@@ -97,10 +100,7 @@ export class Story implements Stage {
     const name = POLICY_NAMES[dice.below(POLICY_NAMES.length)] ?? "rr";
     const policy: Policy =
       name === "priority" ? priority(quantum, agingUs) : makePolicy(name, { quantum });
-    return new WaitWatch(policy, {
-      ...{ slots: this.#slots, agingUs },
-      switchCost: (burst) => this.machine.placer.switchCost(burst),
-    });
+    return new WaitWatch(policy, { slots: this.#slots, agingUs });
   }
 
   #mishap(kind: (typeof MISHAPS)[number] | undefined): void {
@@ -165,8 +165,15 @@ export class Story implements Stage {
     this.#watch.note(sched, clock.now());
   }
 
-  /** Every process is over once, and forgotten only then. */
+  /** Every process is over once, and forgotten only then; no run begins whose end is decided. */
   #hear(record: JournalRecord): void {
+    if (record.type === "supervise.started") {
+      const { supervision } = this.machine.journal.state;
+      must(
+        !find(supervision, record.pid)?.member.doom,
+        `${record.pid} begins a run that is doomed`,
+      );
+    }
     if (record.type !== "proc.exited" && record.type !== "proc.reaped") return;
     const { procs } = this.machine.kernel;
     const process = procs.get(record.pid);
@@ -190,9 +197,7 @@ export class Story implements Stage {
     for (const agent of this.agents) {
       const process = procs.get(agent.pid);
       if (agent.pid === 0n || !process || process.exit) continue;
-      const policy = journal.state.supervision.groups
-        .get(journal.state.supervision.groupOf.get(agent.pid) ?? 0n)
-        ?.members.get(agent.pid)?.policy;
+      const policy = find(journal.state.supervision, agent.pid)?.member.policy;
       must(agent.run?.hangs === true || policy === "always", `${agent.pid} was forgotten`);
     }
     this.#over = procs.endAll(GRACE);

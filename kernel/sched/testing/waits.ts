@@ -25,7 +25,7 @@
  * tokens. How many wait is bounded by admission.
  */
 import type { Burst } from "../burst.js";
-import { type Policy, rebuildCost } from "../policy.js";
+import type { Policy } from "../policy.js";
 import { PASSES } from "../run-queue.js";
 import type { Scheduler } from "../scheduler.js";
 
@@ -36,8 +36,6 @@ export interface WatchOptions {
   readonly slots: number;
   /** Of `priority`: waiting that is worth one nice value. */
   readonly agingUs?: number;
-  /** As the scheduler has it. */
-  readonly switchCost?: (burst: Burst) => number;
 }
 
 interface Wait {
@@ -72,9 +70,14 @@ export class WaitWatch {
     };
   }
 
+  /** The scheduler asks what a switch costs, and is told so. */
+  told(cost: number): number {
+    this.#dearest = Math.max(this.#dearest, cost);
+    return cost;
+  }
+
   /** After a decision, before what it chose is served. Throws what does not hold. */
   note(sched: Scheduler, now: number): void {
-    this.#measure(sched);
     this.#count(sched);
     for (const burst of this.#waits.keys()) {
       if (burst.state !== "ready" || burst.readySince !== this.#waits.get(burst)?.since) {
@@ -97,19 +100,9 @@ export class WaitWatch {
 
   /** Turns that one may have in its slot while another waits for it. */
   get #most(): number {
-    const { quantum } = this.policy;
+    const { quantum, preemptive } = this.policy;
     const kept = Math.max(quantum, this.#dearest / 2) + this.#dearest;
-    return Math.ceil(Math.min(this.#longest, kept) / quantum) + 1;
-  }
-
-  #measure(sched: Scheduler): void {
-    const {
-      switchCost = ({ spec, generatedSoFar }) => rebuildCost(spec.genStart, generatedSoFar),
-    } = this.#options;
-    for (const burst of sched.running) {
-      this.#dearest = Math.max(this.#dearest, switchCost(burst));
-      this.#longest = Math.max(this.#longest, burst.spec.maxTokens);
-    }
+    return Math.ceil((preemptive ? Math.min(this.#longest, kept) : this.#longest) / quantum) + 1;
   }
 
   /** Finds the turns that this decision began. */
@@ -117,7 +110,8 @@ export class WaitWatch {
     const running = new Set(sched.running);
     for (const burst of this.#turns.keys()) if (!running.has(burst)) this.#turns.delete(burst);
     for (const burst of running) {
-      const { rank, turns, switchedInAt: since } = burst;
+      const { rank, turns, switchedInAt: since, spec } = burst;
+      this.#longest = Math.max(this.#longest, spec.maxTokens);
       const before = this.#turns.get(burst);
       if (before?.since === since && before.turns === turns) continue;
       this.#turns.set(burst, { since, turns });
