@@ -1,6 +1,7 @@
 /** What holds at every decision of a story (sched-story.ts): slots and queue, then processes. */
 import type { Machine } from "../../bench/sim/sched/machine.js";
 import type { Process } from "../../kernel/journal/journal.js";
+import { find, hasRun } from "../../kernel/proc/supervise/members.js";
 import type { Burst } from "../../kernel/sched/burst.js";
 
 export function must(holds: boolean, otherwise: string): void {
@@ -45,7 +46,7 @@ export function checkProcesses(machine: Machine): void {
   for (const { spec, state, nice } of sched.all()) {
     const process = procs.get(spec.pid);
     must(isAlive(process), "a burst of a process that is over");
-    must(!procs.supervisor.isDue(spec.pid), "a burst of a run that is over");
+    must(!isDue(machine, spec.pid), "a burst of a run that is over");
     must(!process?.stopped || state === "paused", "a stopped process competes for a slot");
     must(process?.nice === nice, "a burst of another nice value than its process");
   }
@@ -63,7 +64,8 @@ function checkPlaces({ sched, admission }: Machine): void {
   must(admitted >= all.length - away, "a generation that is read has no place");
 }
 
-function checkTable({ kernel: { journal, procs } }: Machine): void {
+function checkTable(machine: Machine): void {
+  const { journal, procs } = machine.kernel;
   const alive = new Map<object, number>();
   const zombies = new Map<object, number>();
   const add = (counts: Map<object, number>, { budgets }: Process): void => {
@@ -78,7 +80,7 @@ function checkTable({ kernel: { journal, procs } }: Machine): void {
       continue;
     }
     // It has an OS process, or waits for its next: never both, never neither.
-    const due = procs.supervisor.isDue(pid);
+    const due = isDue(machine, pid);
     must(!spawned || procs.runs.has(pid) !== due, `${pid} ${due ? "is doubled" : "is lost"}`);
   }
   for (const { budgets } of journal.state.processes.values()) {
@@ -128,4 +130,10 @@ export function checkEnd({ sched, placer, journal, kernel, admission }: Machine)
 
 function isAlive(process: Process | undefined): boolean {
   return process !== undefined && !process.exit;
+}
+
+/** Whether it waits for its next run. */
+function isDue({ journal }: Machine, pid: bigint): boolean {
+  const found = find(journal.state.supervision, pid);
+  return found !== undefined && !hasRun(found.member);
 }
