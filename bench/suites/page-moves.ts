@@ -148,7 +148,7 @@ function figuresOf(
 }
 
 /** The pages of frames 0 .. count - 1 on their way through the swap file. */
-class Moves {
+export class Moves {
   readonly #model: OnnxModel;
   readonly #swap: SwapFile;
   readonly #pages: readonly number[];

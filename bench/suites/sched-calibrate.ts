@@ -1,6 +1,7 @@
 /**
- * What a step of the real engine costs: steps of many kinds on the bare driver, and the
- * cost that fits them (sim/sched/fit.ts).
+ * What a step of the real engine costs, and moving a page: steps of many kinds on the bare
+ * driver, moves by the driver's own code (move-times.ts), and the cost that fits them
+ * (sim/sched/fit.ts).
  */
 import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
 import { type BareDriver, startDriver, type TimedOutcome } from "../harness/driver.js";
@@ -9,8 +10,9 @@ import { inCheckout } from "../harness/root.js";
 import { summarize } from "../harness/stats.js";
 import { evaluationText, windows } from "../harness/texts.js";
 import { type EngineCost, stepUs } from "../sim/sched/cost.js";
-import { fitCost, type MeasuredStep } from "../sim/sched/fit.js";
+import { fitCost, fitMoves, type MeasuredStep } from "../sim/sched/fit.js";
 import { compiledModel } from "./model.js";
+import { measureMoves } from "./move-times.js";
 import { say } from "./suite.js";
 
 const WIDTHS = [1, 2, 4, 8];
@@ -29,6 +31,8 @@ export async function calibrate(
   threads: number,
   seed: number,
 ): Promise<Calibration> {
+  // Before there is a driver: nobody else is at work.
+  const moves = fitMoves(await measureMoves(model, threads));
   const slots = Math.max(...WIDTHS);
   const slotTokens = Math.max(...CONTEXTS) + STEPS + 2;
   await using driver = await startDriver(inCheckout("dist", "servers", "llm", "main.js"), {
@@ -53,7 +57,7 @@ export async function calibrate(
   }
   const fitted = fitCost(steps);
   const gapUs = Math.max(0, summarize(gaps).median);
-  const cost = { ...fitted, gapUs };
+  const cost = { ...fitted, ...moves, gapUs };
   say(`calibrated on ${steps.length} steps: ${JSON.stringify(cost)}`);
   return { cost, error: summarize(steps.map((step) => relative(step, cost))).median };
 }

@@ -9,6 +9,7 @@ import type { Burst } from "../../kernel/sched/burst.js";
 import type { Policy } from "../../kernel/sched/policy.js";
 import { Scheduler } from "../../kernel/sched/scheduler.js";
 import { NOBODY, rowOf, specOf } from "../../kernel/sched/testing/bursts.js";
+import type { WaitWatch } from "../../kernel/sched/testing/waits.js";
 
 /** Microseconds of a step. */
 export const STEP_US = 10_000;
@@ -46,6 +47,8 @@ export class PolicyWorld {
   readonly finished: Burst[] = [];
   /** Waits from ready to a slot, microseconds, as they ended. */
   readonly waits: { readonly burst: Burst; readonly us: number }[] = [];
+  /** Holds every wait to its bound. */
+  watch: WaitWatch | undefined;
   readonly #entered = new Map<Burst, number>();
   #pids = 1000n;
 
@@ -78,6 +81,7 @@ export class PolicyWorld {
     const before = new Map([...this.alive].map((burst) => [burst, this.#was(burst)]));
     const running = this.sched.step(this.now);
     this.#check(running, before);
+    this.watch?.note(this.sched, this.now);
     this.now += STEP_US;
     let chunk = CHUNK;
     for (const burst of running) chunk = this.#serve(burst, chunk);

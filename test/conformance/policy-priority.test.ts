@@ -1,7 +1,9 @@
 /** What `priority` promises: a bound on every wait. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Burst } from "../../kernel/sched/burst.js";
 import { priority } from "../../kernel/sched/policies/priority.js";
+import { WaitWatch } from "../../kernel/sched/testing/waits.js";
 import { arrival, PolicyWorld, RUNS, STEP_US } from "./policies.js";
 
 describe("priority", () => {
@@ -31,6 +33,37 @@ describe("priority", () => {
       ),
       RUNS,
     );
+  });
+
+  it("bounds waits of every class in turns, whatever a switch costs", () => {
+    let ripe = 0;
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 12 }),
+        fc.integer({ min: 100, max: 20_000 }),
+        fc.integer({ min: 0, max: 30 }),
+        fc.array(arrival, { minLength: 30, maxLength: 80 }),
+        (slots, quantum, agingUs, price, list) => {
+          const watch = new WaitWatch(priority(quantum, agingUs), { slots, agingUs });
+          const costOf = ({ spec }: Burst): number => watch.told(price * (Number(spec.pid) % 3));
+          const world = new PolicyWorld(watch.policy, slots, costOf);
+          world.watch = watch;
+          const todo = [...list];
+          while (todo.length > 0 || world.alive.size > 0) {
+            while (world.sched.waiting < 12) {
+              const next = todo.pop();
+              if (!next) break;
+              world.arrive(next);
+            }
+            world.step();
+          }
+          ripe += watch.ripe;
+        },
+      ),
+      RUNS,
+    );
+    expect(ripe).toBeGreaterThan(100);
   });
 
   it("runs the lower nice value first, until the other has waited for the difference", () => {

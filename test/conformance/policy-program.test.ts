@@ -1,6 +1,7 @@
 /** What `program` promises: the service of a whole agent program counts, and fades. */
 import { describe, expect, it } from "vitest";
 import { makePolicy } from "../../kernel/sched/policies.js";
+import { WaitWatch } from "../../kernel/sched/testing/waits.js";
 import { PolicyWorld } from "./policies.js";
 
 describe("program", () => {
@@ -43,6 +44,23 @@ describe("program", () => {
       world.drain();
       expect(world.finished[1]).toBe(next[first]);
     }
+  });
+
+  it("bounds the wait of an old program among young ones without end", () => {
+    const watch = new WaitWatch(makePolicy("program", { quantum: 8 }), { slots: 1 });
+    const world = new PolicyWorld(watch.policy, 1);
+    world.watch = watch;
+    world.arrive({ program: 1n, tokens: 500 });
+    world.drain();
+    const old = world.arrive({ program: 1n, tokens: 1 });
+    for (let n = 0; n < 20_000 && world.alive.has(old); n++) {
+      if (world.sched.waiting < 3) world.arrive({ tokens: 20 });
+      world.step();
+    }
+    // Ten times the five seconds that it was served, and the turns of who is due before it.
+    const wait = world.waits.find(({ burst }) => burst === old)?.us ?? 0;
+    expect(wait).toBeGreaterThan(49_000_000);
+    expect(wait).toBeLessThan(52_000_000);
   });
 
   it("forgets what a program was served while it asks for nothing", () => {

@@ -4,6 +4,7 @@ const SUITE = "test/conformance/policies.test.ts";
 const OF = (policy) => `test/conformance/policy-${policy}.test.ts`;
 const SCHEDULER = "kernel/sched/scheduler.test.ts";
 const ADMISSION = "kernel/sched/admission.test.ts";
+const STORIES = "test/sim/sched.test.ts";
 
 /** @type {readonly (readonly [name: string, file: string, from: string, to: string, test: string])[]} */
 const ROWS = [
@@ -13,6 +14,62 @@ const ROWS = [
     "yields: ({ quantumUsed }) => quantumUsed >= policy.quantum,",
     "yields: () => false,",
     SCHEDULER,
+  ],
+  [
+    "stories: the generation of a killed run goes on",
+    "kernel/proc/processes.ts",
+    '      this.#kernel.trap.forget(pid, new ContixError("ECANCELED", "the program ended"));\n',
+    "",
+    STORIES,
+  ],
+  [
+    "stories: a context outlives its process",
+    "kernel/proc/processes.ts",
+    "      records.push(life.close(context));\n",
+    "",
+    STORIES,
+  ],
+  [
+    "stories: a place that was given away is lost",
+    "kernel/sched/place.ts",
+    "    if (this.#away) this.#admission.back(this.#asker);\n",
+    "",
+    STORIES,
+  ],
+  [
+    "waits: a class is passed over for long",
+    "kernel/sched/run-queue.ts",
+    "passed >= PASSES",
+    "passed >= 40 * PASSES",
+    OF("priority"),
+  ],
+  [
+    "stories: a waiting burst never becomes more urgent",
+    "kernel/sched/policies/priority.ts",
+    "since + nice * agingUs",
+    "0 * since + nice * agingUs",
+    STORIES,
+  ],
+  [
+    "sim: a move of pages that nobody measured costs what it did elsewhere",
+    "bench/sim/sched/fit.ts",
+    "if (each.length === 0) throw",
+    "if (each.length < 0) throw",
+    "bench/sim/sched/sched.test.ts",
+  ],
+  [
+    "sim: bursts come one by one",
+    "bench/sim/sched/programs.ts",
+    'arrivals === "poisson") return',
+    'arrivals !== "") return',
+    "bench/sim/sched/sched.test.ts",
+  ],
+  [
+    "sim: sweeps of other arrivals are put together",
+    "bench/sim/sched/record.ts",
+    "workloadOf(sweep) !== workloadOf(first)",
+    "sweep.workload !== first.workload",
+    "bench/sim/sched/sched.test.ts",
   ],
   [
     "scheduler: the cost of a switch does not count",

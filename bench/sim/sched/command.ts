@@ -10,7 +10,7 @@ import { Steps } from "../steps.js";
 import { makeWorkload, SCALES, TRACE_NAMES } from "../workloads.js";
 import { DEFAULT_COST, readCost } from "./cost.js";
 import { plot } from "./plot.js";
-import { callsOf } from "./programs.js";
+import { ARRIVALS, callsOf } from "./programs.js";
 import { recordSched } from "./record.js";
 import { sweepTable } from "./report.js";
 import { scaleTable } from "./scale.js";
@@ -25,12 +25,13 @@ Examples:
   npm run sim -- sched                            synthetic agents, 4 policies, loads 0.7 to 0.95, one seed
   npm run sim -- sched --traces DIR --trace claude --seeds 1-20 --json sched.json --plot sched.svg
   npm run sim -- sched --policy fifo,program,srpt --loads 0.9 --programs 100 --slots 4
+  npm run sim -- sched --arrivals bursty          programs that come eight at a time, as often on average
   npm run sim -- sched --engine cost.json         another engine: what \`bench sched-real --calibration\` wrote
   npm run sim -- sched --agents 10000             how fast the scheduler decides: a million decisions
   npm run sim -- sched --record a.json b.json     a report in bench/results, for \`bench check\`
 
-The scheduler, the placer, the page pool and the loop are the kernel's own; only the engine and the clock are
-virtual. ${CLAIRVOYANT} knows what programs have before them: it is there to be compared with. The same seed gives the
+The process table, admission, the scheduler, the placer, the page pool and the loop are the kernel's own; only the
+engine and the clock are virtual. ${CLAIRVOYANT} knows what programs have before them: it is there to be compared with. The same seed gives the
 same run. Exit codes: 0 fine, 1 failed, 2 wrong arguments, 130 interrupted.`;
 
 const Options = z.object({
@@ -42,6 +43,7 @@ const Options = z.object({
   programs: z.number(),
   warmUp: z.number(),
   principals: z.number(),
+  arrivals: z.enum(ARRIVALS),
   slots: z.number(),
   quantum: z.number(),
   frames: z.number(),
@@ -75,6 +77,11 @@ export function schedCommand(): Command {
     .addOption(whole("--programs <n>", "in a run", 200))
     .addOption(whole("--warm-up <n>", "programs that come first and do not count", 40, 0))
     .addOption(whole("--principals <n>", "for whom they are", 10))
+    .addOption(
+      new Option("--arrivals <kind>", "how they come: each by itself, or in bursts")
+        .default("poisson")
+        .choices(ARRIVALS),
+    )
     .addOption(whole("--slots <n>", "of the engine", 4))
     .addOption(whole("--quantum <n>", "tokens", 64))
     .addOption(whole("--frames <n>", "pages of RAM", 6000, 0))

@@ -1,13 +1,29 @@
 /**
- * The engine's cost out of measured steps: least squares, by the normal equations. Steps
- * with and without rows, with and without a chunk, at several contexts, tell its parts
- * apart; each step counts by its relative error, so that long ones do not decide alone.
+ * The engine's cost out of what was measured.
+ *
+ * Steps: least squares, by the normal equations. Steps with and without rows, with and
+ * without a chunk, at several contexts, tell its parts apart; each step counts by its
+ * relative error, so that long ones do not decide alone.
+ *
+ * Moves of pages: what a page took in the middle one of all moves of a kind. A move is
+ * disturbed now and then, by the disk above all, and a mean would be of that.
  */
+import { summarize } from "../../harness/stats.js";
 import { DEFAULT_COST, EngineCost, type StepWork } from "./cost.js";
 
 export interface MeasuredStep extends StepWork {
   readonly us: number;
 }
+
+/** Pages that moved together: between slot and RAM, from the swap file, to it. */
+export interface MeasuredMove {
+  readonly kind: keyof typeof MOVES;
+  readonly pages: number;
+  readonly us: number;
+}
+
+/** What of the cost a kind of move tells. */
+const MOVES = { page: "pageUs", read: "readUs", write: "writeUs" } as const;
 
 /** The parts that are fitted, each with what of a step it is paid for. */
 const PARTS = {
@@ -43,6 +59,21 @@ export function fitCost(steps: readonly MeasuredStep[]): EngineCost {
     }
     parts = parts.filter((name) => !negative.includes(name));
   }
+}
+
+/**
+ * What moving a page costs, of each kind.
+ * @throws Error when a kind was not measured
+ */
+export function fitMoves(
+  moves: readonly MeasuredMove[],
+): Pick<EngineCost, (typeof MOVES)[keyof typeof MOVES]> {
+  const of = (kind: MeasuredMove["kind"]): number => {
+    const each = moves.filter((move) => move.kind === kind && move.pages > 0);
+    if (each.length === 0) throw new Error(`no move of the kind ${kind} to fit`);
+    return summarize(each.map(({ us, pages }) => us / pages)).median;
+  };
+  return { pageUs: of("page"), readUs: of("read"), writeUs: of("write") };
 }
 
 function leastSquares(steps: readonly MeasuredStep[], parts: readonly Part[]): number[] {

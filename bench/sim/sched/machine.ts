@@ -1,6 +1,7 @@
 /**
- * The kernel's scheduling parts, as production joins them (engines/engine.ts), around the
- * virtual engine: journal, scheduler, placer, page pool and loop are the very code.
+ * The kernel on the virtual clock: journal, scheduler, placer, page pool and loop are
+ * production's, as it joins them (engines/engine.ts), around the virtual engine; admission
+ * before them, and the process table with its supervisor beside them (kernel.ts).
  */
 import { memoryJournal } from "../../../kernel/journal/journal.js";
 import { validAfterCut } from "../../../kernel/mm/context-truncate.js";
@@ -8,14 +9,19 @@ import { evictionPolicy } from "../../../kernel/mm/eviction/policies.js";
 import { PageCosts } from "../../../kernel/mm/page-costs.js";
 import { Placer } from "../../../kernel/mm/place.js";
 import { PagePool } from "../../../kernel/mm/pool.js";
-import type { Burst, BurstListener, BurstSpec } from "../../../kernel/sched/burst.js";
+import { Admission } from "../../../kernel/sched/admission.js";
+import type { Burst, BurstSpec } from "../../../kernel/sched/burst.js";
 import { Loop } from "../../../kernel/sched/loop.js";
+import { Place } from "../../../kernel/sched/place.js";
 import type { Policy } from "../../../kernel/sched/policy.js";
 import { Scheduler } from "../../../kernel/sched/scheduler.js";
+import { ContixError } from "../../../proto/errno.js";
 import { PAGE_BYTES } from "../replay.js";
+import { Generation, type Heard } from "./calls.js";
 import { VirtualClock } from "./clock.js";
 import type { EngineCost } from "./cost.js";
 import { VirtualEngine } from "./engine.js";
+import { type VirtualKernel, virtualKernel } from "./kernel.js";
 
 export interface MachineOptions {
   readonly policy: Policy;
@@ -24,6 +30,8 @@ export interface MachineOptions {
   readonly frames: number;
   readonly blocks: number;
   readonly cost: EngineCost;
+  /** Generations that may wait for a slot. */
+  readonly queueLimit?: number;
 }
 
 /** As the kernel has it (engines/engine.ts). */
@@ -39,17 +47,22 @@ const SAMPLING = {
   seed: 1n,
 };
 
-/** A burst's own words: whose it is, and what it will say. */
+/** A call: what of its context's history stays, what is put behind it, and what it will say. */
 export interface Utterance {
-  readonly pid: bigint;
   readonly cid: bigint;
-  readonly program: bigint;
-  readonly principal: string;
+  readonly keep: number;
+  readonly given: readonly number[];
   readonly output: readonly number[];
-  readonly nice: number;
-  /** "interactive" when missing. */
-  readonly class?: BurstSpec["class"];
 }
+
+/** Of the kernel by default (config.ts). */
+const QUEUE_LIMIT = 512;
+/** Loads are chosen by who simulates: only the queue bounds them, and what a program was given. */
+const LIMITS = {
+  processes: 1_000_000,
+  processesPerPrincipal: 1_000_000,
+  concurrentCallsPerPrincipal: 1_000_000,
+};
 
 export class Machine {
   readonly clock = new VirtualClock();
@@ -58,6 +71,8 @@ export class Machine {
   readonly placer: Placer;
   readonly pool: PagePool;
   readonly engine: VirtualEngine;
+  readonly admission: Admission;
+  readonly kernel: VirtualKernel;
   /** What the host took for the scheduler's decisions, nanoseconds. */
   decisionNs = 0;
   readonly #loop: Loop;
@@ -67,7 +82,7 @@ export class Machine {
   #end: () => void = () => {};
 
   constructor(options: MachineOptions) {
-    const { policy, slots, frames, blocks, cost } = options;
+    const { policy, slots, frames, blocks, cost, queueLimit = QUEUE_LIMIT } = options;
     this.pool = new PagePool({
       ...{ engineDigest: "sim", pageBytes: PAGE_BYTES, frames, blocks },
       ...{ costs: new PageCosts(PAGE_BYTES), eviction: (ports) => evictionPolicy("agent", ports) },
@@ -76,6 +91,11 @@ export class Machine {
     this.sched = new Scheduler({ policy, slots, switchCost });
     this.placer = new Placer(this.journal.state, {
       ...{ slotCount: slots, chunkTokens: CHUNK_TOKENS, pool: this.pool },
+    });
+    this.admission = new Admission(slots, queueLimit);
+    this.kernel = virtualKernel({
+      ...{ clock: this.clock, journal: this.journal, limits: LIMITS },
+      dropContext: (cid) => this.placer.dropContext(cid, this.clock.now()),
     });
     this.#over = new Promise((resolve) => {
       this.#end = resolve;
@@ -113,8 +133,48 @@ export class Machine {
     return cid;
   }
 
-  /** Cuts the context to `keep` tokens and puts these behind them. @returns how many it has then */
-  become(cid: bigint, keep: number, given: readonly number[]): number {
+  closeContext(cid: bigint): void {
+    const context = this.journal.state.contexts.get(cid);
+    if (context) this.journal.append(this.kernel.life.close(context));
+  }
+
+  /**
+   * A process's call begins. The context is changed only when there is a place for the call.
+   * EAGAIN with the time after which there should be one.
+   */
+  generate(pid: bigint, { output, ...change }: Utterance, heard: Heard): Generation {
+    const { kernel, sched, placer, admission, clock } = this;
+    const process = kernel.procs.get(pid);
+    if (!process || process.exit) throw new ContixError("ESRCH", `the process ${pid} is over`);
+    const call = kernel.trap.begin(process);
+    const place = this.#placeFor(call, () => new Place(admission, clock, process));
+    const genStart = this.#become(change);
+    const { principal, session: program, class: rank } = process;
+    const spec: BurstSpec = {
+      ...{ pid, cid: change.cid, principal, program, class: rank, genStart },
+      ...{ maxTokens: output.length, sampling: SAMPLING, stop: [], ignoreEos: true },
+    };
+    const forget = (error?: Error): void => {
+      this.#outputs.delete(generation.burst.id);
+      heard(error);
+    };
+    const parts = { kernel, sched, placer, call, place, heard: forget };
+    const generation = new Generation(parts, spec);
+    this.#outputs.set(generation.burst.id, output);
+    return generation;
+  }
+
+  #placeFor(call: Generation["call"], take: () => Place): Place {
+    try {
+      return take();
+    } catch (error) {
+      call.fail(error);
+      throw error;
+    }
+  }
+
+  /** Cuts the context and puts the given tokens behind the rest. @returns how many it has then */
+  #become({ cid, keep, given }: Omit<Utterance, "output">): number {
     const context = this.journal.state.contexts.get(cid);
     if (!context) throw new Error(`context ${cid} is gone`);
     if (keep < context.tokens.length) {
@@ -124,33 +184,6 @@ export class Machine {
     if (given.length > 0)
       this.journal.append({ type: "ctx.given", cid, tokens: given, tail: "text" });
     return keep + given.length;
-  }
-
-  closeContext(cid: bigint): void {
-    this.placer.dropContext(cid, this.clock.now());
-    this.journal.append({ type: "ctx.closed", cid });
-  }
-
-  /** A call begins: its context stands. */
-  enqueue({ output, nice, ...whose }: Utterance, listener: BurstListener): Burst {
-    const now = this.clock.now();
-    const genStart = this.journal.state.contexts.get(whose.cid)?.tokens.length ?? 0;
-    const made = { genStart, maxTokens: output.length, sampling: SAMPLING };
-    const spec = { class: "interactive" as const, ...whose, ...made, stop: [], ignoreEos: true };
-    const burst = this.sched.enqueue(spec, listener, nice, now, now);
-    this.#outputs.set(burst.id, output);
-    return burst;
-  }
-
-  /** Its call is over, or was cancelled. */
-  forget(burst: Burst): void {
-    this.#outputs.delete(burst.id);
-  }
-
-  cancel(burst: Burst): void {
-    this.placer.release(burst);
-    this.sched.remove(burst, this.clock.now());
-    this.forget(burst);
   }
 
   #token(binding: bigint, index: number): number {

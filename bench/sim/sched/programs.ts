@@ -96,17 +96,31 @@ function lastBefore(turns: readonly Placed[], index: number): number {
 
 const endOf = ({ at, servedUs }: Turn): number => at + servedUs;
 
+/**
+ * How programs come. `poisson`: each by itself, so that gaps are exponential. `bursty`: in
+ * bursts of BURST on average, short gaps within and long ones between them; the mean gap is
+ * the same, its variance about ten times as large (hyperexponential gaps).
+ */
+export const ARRIVALS = ["poisson", "bursty"] as const;
+export type ArrivalKind = (typeof ARRIVALS)[number];
+
+const BURST = 8;
+/** A gap within a burst, in mean gaps. */
+const SHORT = 0.1;
+
 export interface Arrivals {
   readonly programs: number;
   /** From one to the next on average, microseconds; 0: all at once. */
   readonly everyUs: number;
   readonly principals: number;
+  /** "poisson" when missing. */
+  readonly arrivals?: ArrivalKind;
 }
 
 /** Programs that come by chance, each with the calls of some session. */
 export function arriving(
   sessions: readonly (readonly ProgramCall[])[],
-  { programs, everyUs, principals }: Arrivals,
+  { programs, everyUs, principals, arrivals = "poisson" }: Arrivals,
   dice: Dice,
 ): Program[] {
   let at = 0;
@@ -115,8 +129,15 @@ export function arriving(
     // Each session once before any comes again.
     if (deck.length === 0) deck.push(...sessions.keys());
     const [place = 0] = deck.splice(dice.below(deck.length), 1);
-    at += everyUs === 0 ? 0 : dice.exponential(everyUs);
+    at += everyUs === 0 ? 0 : gap(arrivals, everyUs, dice);
     const principal = `p${dice.below(principals)}`;
     return { id, principal, at, nice: 0, calls: sessions[place] ?? [] };
   });
+}
+
+function gap(arrivals: ArrivalKind, mean: number, dice: Dice): number {
+  if (arrivals === "poisson") return dice.exponential(mean);
+  const within = 1 - 1 / BURST;
+  const long = (1 - within * SHORT) * BURST;
+  return dice.exponential(mean * (dice.next() < within ? SHORT : long));
 }

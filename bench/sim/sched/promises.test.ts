@@ -29,7 +29,11 @@ function programs(asks: readonly Ask[], given: number): Program[] {
 }
 
 async function play(policy: string, slots: number, asked: readonly Program[]): Promise<Played> {
-  const machine = { slots, quantum: 64, frames: 20_000, blocks: 0, cost: DEFAULT_COST };
+  // All may wait at once: what is looked at is who is served, not who is refused.
+  const machine = {
+    ...{ slots, quantum: 64, frames: 20_000, blocks: 0, cost: DEFAULT_COST },
+    queueLimit: 10_000,
+  };
   return (await once(policy, asked, machine)).played;
 }
 

@@ -63,7 +63,7 @@ export async function recordSched(files: readonly string[]): Promise<string> {
   const kept = files.map((file) => Kept.parse(JSON.parse(readFileSync(file, "utf8"))));
   const sweeps = kept as unknown as Sweep[];
   const [first] = sweeps;
-  if (!first || sweeps.some(({ workload }) => workload !== first.workload)) {
+  if (!first || sweeps.some((sweep) => workloadOf(sweep) !== workloadOf(first))) {
     throw new Error("files of one workload are put together, and these are of several");
   }
   const runs = sweeps.flatMap(({ runs }) => runs);
@@ -90,12 +90,16 @@ export async function recordSched(files: readonly string[]): Promise<string> {
   return path;
 }
 
+function workloadOf({ workload, options: { arrivals = "poisson" } }: Sweep): string {
+  return `${workload}, ${arrivals}`;
+}
+
 function parametersOf({ workload, capacity, options }: Sweep, runs: readonly Run[]) {
   const seeds = [...new Set(runs.map(({ seed }) => seed))].sort((a, b) => a - b);
   const loads = [...new Set(runs.map(({ load }) => load))].sort((a, b) => a - b);
-  const { programs, warmUp, slots, quantum, frames, blocks } = options;
+  const { programs, warmUp, slots, quantum, frames, blocks, arrivals = "poisson" } = options;
   const chosen = { programs, warmUp, slots, quantum, frames, blocks, capacity };
-  return { workload, seeds: seeds.join(" "), loads: loads.join(" "), ...chosen };
+  return { workload, arrivals, seeds: seeds.join(" "), loads: loads.join(" "), ...chosen };
 }
 
 function p99OverRr({ rows }: LoadRows): number {

@@ -35,10 +35,11 @@ export function sweepTable(sweep: Sweep): string {
   const rows = summary(sweep).flatMap(({ load, rows }) =>
     rows.map((row, i) => [i === 0 ? load.toFixed(2) : "", ...cells(row)]),
   );
-  const { programs, warmUp, slots, quantum, frames, blocks, seeds } = options;
+  const { programs, warmUp, slots, quantum, frames, blocks, seeds, arrivals } = options;
+  const come = arrivals === "bursty" ? "in bursts, " : "";
   return [
     `## ${workload}`,
-    `${programs} programs out of ${sessions} sessions, by chance, the first ${warmUp} not counted; ${slots} slots, quantum ${quantum}, ` +
+    `${programs} programs out of ${sessions} sessions, by chance, ${come}the first ${warmUp} not counted; ${slots} slots, quantum ${quantum}, ` +
       `${frames} pages of RAM${blocks > 0 ? ` and ${blocks} of swap` : ""}; seeds ${seeds.join(", ")}. Capacity ` +
       `${capacity.toFixed(1)} and a program's work ${work.toFixed(0)}, in tokens generated (a given one is a tenth).`,
     `Work of sessions: cv² ${spread.cv2.toFixed(2)}; of those that had ${HAD.join(", ")} means of it, what is left is on ` +

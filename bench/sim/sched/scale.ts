@@ -1,7 +1,8 @@
 /**
- * How fast the simulator is with many agents: each asks, waits for its turn among
- * thousands, pauses and asks again, and a million decisions are made for all. The whole of
- * it is timed, scheduler, placer, loop and engine, and the decisions alone beside it.
+ * How fast the simulator is with many agents: each is a process that asks, waits for its
+ * turn among thousands, pauses and asks again, and a million decisions are made for all. The
+ * whole of it is timed, process table, admission, scheduler, placer, loop and engine, and
+ * the decisions alone beside it.
  */
 import { makePolicy, POLICY_NAMES } from "../../../kernel/sched/policies.js";
 import { random } from "../../harness/random.js";
@@ -33,7 +34,8 @@ export async function scale(policy: string, agents: number, decisions: number): 
   const cost = { ...DEFAULT_COST, turnUs: 0 };
   const machine = new Machine({
     policy: makePolicy(policy, { quantum: QUANTUM }),
-    ...{ slots: SLOTS, frames: 0, blocks: 0, cost },
+    // All of them may wait at once: what is timed is a queue that is that long.
+    ...{ slots: SLOTS, frames: 0, blocks: 0, cost, queueLimit: 2 * agents },
   });
   const programs = crowd(agents, decisions);
   const start = performance.now();
@@ -60,10 +62,13 @@ export async function scaleTable(agents: number, decisions = DECISIONS): Promise
   return [`${agents} agents, ${SLOTS} slots.`, "", markdownTable(heads, rows)].join("\n");
 }
 
-/** With a full house each step is a decision, and a step gives each slot a token. */
+/**
+ * With a full house each step is a decision: a call has its share of those in which all slots
+ * make a token, and those in which its prompt enters and its neighbours wait.
+ */
 function crowd(agents: number, decisions: number): Program[] {
   const dice = new Dice(random(1));
-  const calls = Math.max(1, Math.round((decisions * SLOTS) / agents / (MEAN_OUTPUT + 1)));
+  const calls = Math.max(1, Math.ceil(decisions / agents / DECISIONS_A_CALL));
   return Array.from({ length: agents }, (_, id) => ({
     ...{ id, principal: `p${id % 10}`, at: dice.below(1_000_000), nice: dice.below(40) - 20 },
     calls: Array.from({ length: calls }, (_, index) => call(index, index + 1 === calls, dice)),
@@ -72,13 +77,15 @@ function crowd(agents: number, decisions: number): Program[] {
 
 /** Of 1 to 2 × this - 1. */
 const MEAN_OUTPUT = 40;
+/** Seen, and a little less. */
+const DECISIONS_A_CALL = 10;
 
-/** Each in a context of its own: what is timed is who runs, not what contexts hold. */
+/** Each on an empty context: what is timed is who runs, not what contexts hold. */
 function call(index: number, last: boolean, dice: Dice): ProgramCall {
   const output = new Array<number>(1 + dice.below(2 * MEAN_OUTPUT - 1)).fill(7);
   const pauseUs = last ? 0 : dice.exponential(1_000_000);
-  const place = { index, context: index, turn: 0, after: index - 1, pauseUs, closesUs: 0 };
-  return { ...place, keep: 0, given: PROMPT, output, wait: "tool" };
+  const place = { index, context: 0, turn: index, after: index - 1, pauseUs };
+  return { ...place, closesUs: last ? 0 : undefined, keep: 0, given: PROMPT, output, wait: "tool" };
 }
 
 const PROMPT = Array.from({ length: GIVEN }, (_, i) => i);

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { makePolicy, POLICY_NAMES } from "../../../kernel/sched/policies.js";
 import { random } from "../../harness/random.js";
@@ -8,12 +11,13 @@ import { synthetic } from "../synthetic.js";
 import type { Turn, Workload } from "../workload.js";
 import { VirtualClock } from "./clock.js";
 import { DEFAULT_COST, type EngineCost, scaled, stepUs } from "./cost.js";
-import { fitCost, type MeasuredStep } from "./fit.js";
+import { fitCost, fitMoves, type MeasuredMove, type MeasuredStep } from "./fit.js";
 import { Machine } from "./machine.js";
 import { jain, quantile } from "./metrics.js";
 import { play } from "./play.js";
 import { plot } from "./plot.js";
 import { arriving, callsOf, type Program, type ProgramCall } from "./programs.js";
+import { recordSched } from "./record.js";
 import { sweepTable } from "./report.js";
 import { aloneUs, workOf } from "./sizes.js";
 import { summary } from "./summary.js";
@@ -83,6 +87,38 @@ describe("a program alone", () => {
   });
 });
 
+describe("a program's processes", () => {
+  const sub = call(1, 20, 4, { context: 1, after: 0, closesUs: 500 });
+  const calls = [call(0, 20, 4), sub, call(2, 5, 2, { context: 2, after: 1 })];
+
+  it("are one and a child for each further context, which is over and waited for before it", async () => {
+    const machine = new Machine({ ...MACHINE, policy: makePolicy("fifo", MACHINE) });
+    const log: string[] = [];
+    machine.journal.watch((record) => {
+      if (/^proc\.(created|exited|reaped)$/.test(record.type) && "pid" in record) {
+        log.push(`${record.type.slice(5)} ${record.pid & 0xffffn}`);
+      }
+    });
+    await play(machine, [lone(0, 0, calls)], 0);
+    expect(log).toEqual([
+      ...["created 1", "created 2", "created 3", "exited 2", "reaped 2"],
+      ...["exited 3", "reaped 3", "exited 1"],
+    ]);
+    const [root] = machine.journal.state.processes.values();
+    expect(root).toMatchObject({ principal: "p", exit: { code: 0, cause: "exit" } });
+    expect(machine.journal.state.contexts.size).toBe(0);
+  });
+
+  it("are refused a place and ask again when the queue is full", async () => {
+    const machine = new Machine({ ...MACHINE, queueLimit: 1, policy: makePolicy("fifo", MACHINE) });
+    const crowd = numbers(8).map((id) => lone(id, 0, [call(0, 20, 30)]));
+    const { programs } = await play(machine, crowd, 0);
+    expect(programs).toHaveLength(8);
+    expect(machine.admission.refused).toBeGreaterThan(3);
+    expect(machine.admission.admitted).toBe(0);
+  });
+});
+
 describe("programs of a workload", () => {
   const turn = (at: number, servedUs: number, prompt: number): Turn => {
     const made = { prompt: () => numbers(prompt), output: () => numbers(3) };
@@ -120,6 +156,23 @@ describe("programs of a workload", () => {
     expect([...sizes.slice(0, 3)].sort()).toEqual([1, 2, 3]);
     expect([...sizes.slice(3)].sort()).toEqual([1, 2, 3]);
     expect(arriving(sessions, chosen, new Dice(random(3)))).toEqual(come);
+  });
+
+  it("come in bursts, as often as one by one", () => {
+    const gaps = (arrivals: "poisson" | "bursty"): { mean: number; cv2: number } => {
+      const chosen = { programs: 40_000, everyUs: 10, principals: 1, arrivals };
+      const times = arriving([[call(0, 1, 1)]], chosen, new Dice(random(4))).map(({ at }) => at);
+      const each = times.map((at, i) => at - (times[i - 1] ?? 0));
+      const mean = each.reduce((sum, gap) => sum + gap, 0) / each.length;
+      const spread = each.reduce((sum, gap) => sum + (gap - mean) ** 2, 0) / each.length;
+      return { mean, cv2: spread / mean ** 2 };
+    };
+    const [poisson, bursty] = [gaps("poisson"), gaps("bursty")];
+    expect(poisson.mean / 10).toBeCloseTo(1, 1);
+    expect(bursty.mean / 10).toBeCloseTo(1, 1);
+    // Of gaps that know nothing of each other it is 1.
+    expect(poisson.cv2).toBeCloseTo(1, 1);
+    expect(bursty.cv2).toBeGreaterThan(10);
   });
 });
 
@@ -200,6 +253,26 @@ describe("the engine's cost", () => {
   });
 });
 
+describe("the cost of moving pages", () => {
+  const moves = (["page", "read", "write"] as const).flatMap((kind, i) =>
+    [1, 4, 16].map((pages): MeasuredMove => ({ kind, pages, us: 100 * (i + 1) * pages })),
+  );
+
+  it("is what a page of a move took, however long the disk held one of them up", () => {
+    const held: MeasuredMove = { kind: "write", pages: 4, us: 1e6 };
+    expect(fitMoves([...moves, held, { kind: "page", pages: 0, us: 5 }])).toEqual({
+      pageUs: 100,
+      readUs: 200,
+      writeUs: 300,
+    });
+  });
+
+  it("is not made up where a kind was not measured", () => {
+    const unread = moves.filter(({ kind }) => kind !== "read");
+    expect(() => fitMoves(unread)).toThrow("no move of the kind read to fit");
+  });
+});
+
 describe("figures", () => {
   it("are those of the books", () => {
     expect(jain([1, 1, 1])).toBe(1);
@@ -209,11 +282,29 @@ describe("figures", () => {
   });
 });
 
+describe("a report", () => {
+  it("is of sweeps of one workload, that came in one way", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "contix-sched-"));
+    const kept = (arrivals?: string): string => {
+      const file = join(folder, `${arrivals}.json`);
+      const options = { seeds: [1], loads: [1], arrivals };
+      writeFileSync(file, JSON.stringify({ workload: "w", capacity: 1, options, runs: [] }));
+      return file;
+    };
+    try {
+      await expect(recordSched([kept(), kept("bursty")])).rejects.toThrow("these are of several");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
 describe("sim sched", () => {
   it.each([
     [["--loads", "0"], /Expected shares/],
     [["--seeds", "9-3"], /Expected seeds/],
     [["--policy", "best"], /Expected some of fifo/],
+    [["--arrivals", "never"], /Allowed choices are poisson, bursty/],
     [["--engine", "/nowhere.json"], /nowhere.json is no cost of an engine/],
     [["--slots", "0"], /at least 1/],
   ])("refuses %j", async (flags, message) => {

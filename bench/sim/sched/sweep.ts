@@ -13,7 +13,7 @@ import type { EngineCost } from "./cost.js";
 import { Machine } from "./machine.js";
 import { metricsOf, type RunMetrics } from "./metrics.js";
 import { type Played, play } from "./play.js";
-import { arriving, type Program, type ProgramCall } from "./programs.js";
+import { type ArrivalKind, arriving, type Program, type ProgramCall } from "./programs.js";
 import { callWork, type Spread, spreadOf, workOf } from "./sizes.js";
 import { Srpt } from "./srpt.js";
 
@@ -28,6 +28,8 @@ export interface SweepOptions {
   /** The first so many are played and not counted: the machine was empty when they came. */
   readonly warmUp: number;
   readonly principals: number;
+  /** How they come; "poisson" when missing. */
+  readonly arrivals?: ArrivalKind;
   readonly slots: number;
   readonly quantum: number;
   readonly frames: number;
@@ -99,6 +101,8 @@ export async function once(
   programs: readonly Program[],
   options: Pick<SweepOptions, "slots" | "quantum" | "frames" | "blocks" | "cost"> & {
     readonly warmUp?: number;
+    /** Generations that may wait; the kernel's default when missing. */
+    readonly queueLimit?: number;
   },
 ): Promise<{ readonly played: Played; readonly metrics: RunMetrics }> {
   const { quantum, cost, warmUp = 0 } = options;
