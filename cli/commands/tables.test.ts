@@ -109,6 +109,7 @@ describe("statsLines", () => {
     ...{ pagesMemory: 0, pagesMemoryUsed: 0, pagesSwap: 0, pagesSwapUsed: 0 },
     ...{ pagesSaved: 0, pagesLoaded: 0, pagesWritten: 0, pagesRead: 0 },
     ...{ procsRunning: 0, procsReady: 0, procsBlocked: 0, denials: [], door: [] },
+    ...{ queue: [], callTime: [], slotWait: undefined },
   };
 
   it("divides by nothing on a fresh kernel", () => {
