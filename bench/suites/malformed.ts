@@ -11,7 +11,6 @@ import { type Mallory, Sent, type Took } from "../agents/words.js";
 import { alternate } from "../harness/alternate.js";
 import { type Daemon, startDaemon } from "../harness/daemon.js";
 import { Forked } from "../harness/forked.js";
-import { factsOf } from "../harness/process-facts.js";
 import { type Figure, figure } from "../harness/report.js";
 import { pairedRatio } from "../harness/stats.js";
 import { type SuiteResult, say } from "./suite.js";
@@ -50,15 +49,8 @@ export async function malformed(options: MalformedOptions): Promise<SuiteResult>
   const settings: Mallory = { token: await keyOfMallory(daemon), seed: options.seed };
   await using mallory = await Forked.startAgent("agents/mallory.js", settings);
   await using caller = await Callers.start(1, daemon, ["null"]);
-  const before = await memoryOf(daemon);
   const runs = await inTurns(options, doors, mallory, caller);
-  const grown = (await memoryOf(daemon)) - before;
-  const figures = [...figuresOf(runs, doors), figure("kernel.growth", "MiB", [grown])];
-  return { parameters: { ...options }, figures, notes: NOTES };
-}
-
-async function memoryOf({ pid }: Daemon): Promise<number> {
-  return (await factsOf(pid))?.memoryMiB ?? Number.NaN;
+  return { parameters: { ...options }, figures: figuresOf(runs, doors), notes: NOTES };
 }
 
 const Facts = z.object({ addresses: z.array(z.string()), http: z.string() });
