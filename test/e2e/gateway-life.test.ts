@@ -126,6 +126,8 @@ it("refuses an expired certificate at its start, and takes new ones at SIGHUP wh
   process.kill(pid, "SIGHUP");
   await until(async () => (await shown()) !== before);
   expect(await shown()).toBe(new X509Certificate(next).serialNumber);
+  await until(() => log().includes("certificates read again"));
+  // The daemon has read none itself, and does not say so.
   expect(log().match(/certificates read again/g)).toHaveLength(1);
   await over;
   expect(text).toContain("[DONE]");

@@ -91,7 +91,7 @@ const ROWS = [
   [
     "gate: strangers are many",
     "kernel/doors/gate.ts",
-    "this.#strangers.size > this.#limits.crowd && oldest",
+    "to.size > this.#limits.crowd && oldest",
     "false && oldest",
     "kernel/doors/gate.test.ts",
   ],
