@@ -88,6 +88,7 @@ it("knows a connection from the one before it that had the same port", () => {
   const after = enter(before.remotePort);
   before.destroy();
   expect([book.connections, book.strangers]).toEqual([1, 1]);
+  expect(door.doorOf(after.peer)).toBe(book);
   after.bytesRead = 101;
   look(1);
   expect([after.destroyed, book.strangers, door.doorOf(after.peer)]).toEqual([true, 0, undefined]);
