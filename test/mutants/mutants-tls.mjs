@@ -28,7 +28,7 @@ const ROWS = [
     "servers/gateway/server.ts",
     "server.setSecureContext(certificates.read());",
     "certificates.read();",
-    "test/e2e/gateway-life.test.ts",
+    "servers/gateway/server.test.ts",
   ],
   [
     "tls: nobody tells the gateway of new certificates",
