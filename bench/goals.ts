@@ -170,6 +170,7 @@ const PAGES: readonly Goal[] = [
 
 const syscalls = rowsOf("syscalls");
 const messages = rowsOf("messages");
+const malformed = rowsOf("malformed");
 
 const CALLS: readonly Goal[] = [
   syscalls("null.p50.ratio", "at most", 1.5, "× bare echo", "a null call's p50, gRPC, one agent"),
@@ -182,6 +183,15 @@ const CALLS: readonly Goal[] = [
   messages("agents250.ratio", "at most", 1.5, "× the model alone", "250 agents, the same"),
   exactly0("messages", "agents64.lost", "messages", "64 agents: lost, twice, or out of order"),
   exactly0("messages", "agents250.lost", "messages", "250 agents: lost, twice, or out of order"),
+  ...["unix", "tcp", "nats", "http"].map((door) =>
+    malformed(
+      `${door}.ratio`,
+      "at most",
+      1.5,
+      "× quiet p99",
+      `another agent's null call, malformed frames by ${door}`,
+    ),
+  ),
 ];
 
 const SIM: readonly Goal[] = [

@@ -12,6 +12,7 @@ import {
   engineCommand,
   gatewayCommand,
   kernelCommand,
+  malformedCommand,
   messagesCommand,
   pagesCommand,
   qualityCommand,
@@ -32,6 +33,7 @@ Examples:
   npm run bench -- pages                     what pages save, and what moving them costs
   npm run bench -- syscalls                  a call to the kernel and back, against a bare echo
   npm run bench -- messages                  agents that talk, against their model alone
+  npm run bench -- malformed                 what 100,000 malformed frames a door cost another agent
   npm run bench -- gateway                   what HTTP costs over the SDK, by processor time
   npm run bench -- sched-decisions           the time of a decision with 10 to 100,000 bursts
   npm run bench -- startup --json            the report as JSON on standard output
@@ -59,6 +61,7 @@ export function program(): Command {
     pagesCommand(),
     syscallsCommand(),
     messagesCommand(),
+    malformedCommand(),
     startupCommand(),
     gatewayCommand(),
     soakCommand(),

@@ -19,5 +19,5 @@ export async function gatewayOf(
     ...(httpBehindProxy ? ["--behind-proxy"] : []),
     ...(cert !== undefined && key !== undefined ? ["--tls-cert", cert, "--tls-key", key] : []),
   ];
-  return startGatewayProcess({ flags, drainMs });
+  return startGatewayProcess({ flags, tls: cert !== undefined, drainMs });
 }

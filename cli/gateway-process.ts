@@ -10,6 +10,8 @@ import { packagePath } from "./package.js";
 export interface GatewayProcessOptions {
   /** Arguments of `contix gateway`. */
   readonly flags: readonly string[];
+  /** It has TLS certificates. */
+  readonly tls: boolean;
   /** How long it may take to end before it is killed, milliseconds. */
   readonly drainMs: number;
 }
@@ -17,6 +19,8 @@ export interface GatewayProcessOptions {
 export interface GatewayProcess {
   /** Where it listens. */
   readonly address: string;
+  /** Has it read its certificates again. */
+  reload(): void;
   /** Lets it end what it is answering. */
   stop(): Promise<void>;
 }
@@ -32,7 +36,8 @@ const GRACE_MS = 2_000;
 /** Starts the gateway and watches over it. Rejects when it does not come to listen. */
 export async function startGatewayProcess(options: GatewayProcessOptions): Promise<GatewayProcess> {
   const keeper = new Keeper(options);
-  return { address: await keeper.start(), stop: () => keeper.stop() };
+  const address = await keeper.start();
+  return { address, reload: () => keeper.reload(), stop: () => keeper.stop() };
 }
 
 class Keeper {
@@ -75,6 +80,11 @@ class Keeper {
         child.once("exit", (code, signal) => gone(signal ?? `exit code ${code}`));
       });
     });
+  }
+
+  reload(): void {
+    // One that has none is ended by a HUP, as any program is.
+    if (this.#options.tls) this.#child?.kill("SIGHUP");
   }
 
   async stop(): Promise<void> {

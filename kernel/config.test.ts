@@ -52,3 +52,19 @@ describe("the configuration", () => {
     expect(() => loadConfig({ home, ...flags }, env)).toThrow(says);
   });
 });
+
+describe("TCP beyond loopback", () => {
+  it("is refused without TLS, whatever names the machine", () => {
+    const load = (listen: string, more: object = {}) =>
+      loadConfig({ home: "/nonexistent", listen, ...more }, {});
+    for (const listen of ["0.0.0.0:7777", "[::]:7777", "10.1.2.3:7777", "host.example:7777"]) {
+      expect(() => load(listen)).toThrow(/beyond loopback, where TLS is required: give tlsCert/);
+    }
+    for (const listen of ["127.0.0.1:7777", "127.9.9.9:7777", "localhost:7777", "[::1]:7777"]) {
+      expect(load(listen).listen).toBe(listen);
+    }
+    expect(load("0.0.0.0:1", { tlsCert: "a", tlsKey: "b" }).tlsCert).toBe("a");
+    expect(() => load("0.0.0.0:1", { tlsCert: "a" })).toThrow(/tlsKey.*go together/);
+    expect(() => load("127.0.0.1:1", { tlsClientCa: "a" })).toThrow(/tlsClientCa.*only over TLS/);
+  });
+});

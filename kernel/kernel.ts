@@ -16,6 +16,7 @@ import type { ContextLife } from "./mm/context-life.js";
 import type { Quotas } from "./mm/quota.js";
 import type { Accounts } from "./proc/accounts.js";
 import type { Processes } from "./proc/processes.js";
+import type { Queues } from "./queues.js";
 import type { ChunkRate } from "./sched/chunk-rate.js";
 import type { KernelTime } from "./time/make.js";
 import type { Trap } from "./trap.js";
@@ -29,6 +30,8 @@ export interface Kernel {
   readonly trap: Trap;
   /** What has happened at the doors. */
   readonly doors: DoorBooks;
+  /** What waits in it. */
+  readonly queues: Queues;
   readonly procs: Processes;
   /** Messages between processes. */
   readonly ipc: Ipc;

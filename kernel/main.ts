@@ -28,6 +28,7 @@ import { PageQuotas } from "./mm/page-quotas.js";
 import { Quotas } from "./mm/quota.js";
 import { Accounts } from "./proc/accounts.js";
 import { Processes } from "./proc/processes.js";
+import { Queues } from "./queues.js";
 import { ChunkRate } from "./sched/chunk-rate.js";
 import { type KernelTime, makeTime } from "./time/make.js";
 import { Trap } from "./trap.js";
@@ -45,6 +46,8 @@ export interface Daemon {
 /** A server that is a client of the kernel, and lives as long as the daemon: the gateway. */
 export interface Beside {
   readonly address: string;
+  /** Has it read its TLS certificates again; what came of it is in its own log. */
+  reload(): void;
   stop(): Promise<void>;
 }
 /** Starts it, in front of the kernel at an address. */
@@ -103,7 +106,7 @@ export async function boot(config: Config, world: World): Promise<Daemon> {
     log.info({ addresses, models: engines.all.map(({ name }) => name) }, "ready");
     return {
       addresses,
-      reload: () => reload(log, door),
+      reload: () => reload(log, door, beside),
       stop: once(() => shutdown(kernel, home, { door, nats }, records, beside)),
     };
   } catch (error) {
@@ -140,6 +143,8 @@ function assemble(
   const idleUs = durationUs(config.modelIdle);
   const onBroken = (error: unknown): void => broken(log, error);
   const chunkRate = new ChunkRate();
+  const queues = new Queues();
+  queues.add("audit", () => records.audit.backlog);
   const pageQuotas = new PageQuotas(config.limits, journal);
   const shared = { config, clock, log, journal, library, chunkRate, pageQuotas };
   const engines = new Engines({ ...shared, idleUs, memoryBudget, onBroken });
@@ -150,6 +155,7 @@ function assemble(
     log,
     journal,
     doors: new DoorBooks(),
+    queues,
     ipc: new Ipc({ journal, clock, config }),
     accounts,
     library,
@@ -203,10 +209,10 @@ function watchHealth({ engines, events, trap }: Kernel, door: GrpcDoor): void {
   for (const model of engines.all) tell(model);
 }
 
-function reload(log: Kernel["log"], door: GrpcDoor): void {
+function reload(log: Kernel["log"], door: GrpcDoor, beside: Beside | undefined): void {
+  beside?.reload();
   try {
-    door.reload();
-    log.info({}, "certificates read again");
+    if (door.reload()) log.info({}, "certificates read again");
   } catch (error) {
     log.error({ err: error }, "the certificates were not taken; the former stay");
   }

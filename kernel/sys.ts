@@ -1,11 +1,13 @@
 /** The sys syscalls: what the kernel is, and its figures. */
 import type { Call } from "./call.js";
+import { BOUNDS_US } from "./call-times.js";
 import { askerOf } from "./cap/calls.js";
 import { type Asker, sees } from "./cap/check.js";
 import type { Engine } from "./engines/engine.js";
 import { ABI, type Kernel, NODE, VERSION } from "./kernel.js";
 import { droppedPages } from "./mm/dropped.js";
 import { countStates } from "./proc/ps.js";
+import { queuesOf } from "./queues.js";
 
 export function uname(kernel: Kernel, call: Call): void {
   const { engines, clock } = kernel;
@@ -55,6 +57,10 @@ export function stats(kernel: Kernel, call: Call): void {
       denied: BigInt(trap.denied),
       denials: [...trap.denials].map(([result, n]) => ({ result, calls: BigInt(n) })),
       door: kernel.doors.all().map(({ figures }) => figures),
+      queue: queuesOf(kernel),
+      callTime: trap.times.figures,
+      slotWait: { call: "", ...trap.times.waits.figures },
+      timeBoundsUs: BOUNDS_US.map(BigInt),
       slot: running.flatMap((engine) => slotsOf(engine, kernel, asker)),
       memoryBudget: BigInt(engines.memoryBudget),
       memoryUsed: BigInt(engines.memoryUsed),

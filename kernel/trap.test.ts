@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ContixError } from "../proto/errno.js";
 import { type Reply, Syscall } from "../proto/gen/contix/v1/kernel.js";
 import { BareKernel } from "../test/support/bare-kernel.js";
+import { BOUNDS_US } from "./call-times.js";
 import { EVERYONE, RIGHTS } from "./cap/rights.js";
 import type { Live } from "./in-flight.js";
 import { SYSCALLS } from "./table.js";
@@ -164,5 +165,75 @@ describe("an external call", () => {
     expect(done).toEqual(["once"]);
     bare.kernel.trap.ack(pid, 1n);
     expect(bare.state.processes.get(pid)?.intents.size).toBe(0);
+  });
+});
+
+describe("what the trap bounds", () => {
+  const outcomes = (replies: readonly Reply[]) =>
+    replies.map(({ result }) => (result?.$case === "error" ? result.value.name : "ok"));
+  const limit = (bare: BareKernel, limits: Partial<BareKernel["kernel"]["config"]["limits"]>) =>
+    Object.assign(bare.kernel.config.limits, limits);
+  const SLEEP = { $case: "sleep" as const, value: { us: 1000n } };
+  const HANDLES = { $case: "capList" as const, value: {} };
+
+  it("is calls in flight of a process: one more is EAGAIN, until one is over", async () => {
+    const { bare, replies, enter } = world();
+    limit(bare, { callsPerProcess: 2 });
+    for (const seq of [1n, 2n, 3n]) enter(SLEEP, seq);
+    await turn();
+    expect(outcomes(replies)).toEqual(["EAGAIN"]);
+    bare.pass(1000);
+    enter(SLEEP, 4n);
+    await turn();
+    expect(outcomes(replies)).toEqual(["EAGAIN", "ok", "ok"]);
+  });
+
+  it.each([{ unackedResults: 2 }, { unackedBytes: 1 }])(
+    "is results that nobody has acknowledged: %o",
+    async (bound) => {
+      const { bare, pid, replies, enter } = world();
+      enter(ALARM, 1n);
+      enter(ALARM, 2n);
+      await turn();
+      limit(bare, bound);
+      enter(ALARM, 3n);
+      bare.kernel.trap.ack(pid, 2n);
+      enter(ALARM, 4n);
+      await turn();
+      // The refusal is not late: what was durable is answered a turn after it.
+      expect(outcomes(replies).sort()).toEqual(["EAGAIN", "ok", "ok", "ok"]);
+    },
+  );
+
+  it("is what the audit has room for: without it nothing changes, and what changes nothing goes on", async () => {
+    const { bare, replies, enter } = world();
+    const full = new ContixError("ENOSPC", "the disk is full");
+    Object.assign(bare.kernel.audit, {
+      admit() {
+        throw full;
+      },
+    });
+    enter(ALARM, 1n);
+    enter(HANDLES, 2n);
+    await turn();
+    expect(outcomes(replies).sort()).toEqual(["ENOSPC", "ok"]);
+    expect(bare.state.time.alarms.size).toBe(0);
+  });
+});
+
+describe("the kernel's own time", () => {
+  it("is counted by the call, from its arrival to its answer", () => {
+    const { bare, enter } = world();
+    const { times } = bare.kernel.trap;
+    enter({ $case: "sleep", value: { us: 700n } }, 1n);
+    expect(times.figures).toEqual([]);
+    bare.pass(700);
+    const [sleep] = times.figures;
+    expect([sleep?.call, sleep?.sumUs]).toEqual(["time.sleep", 700n]);
+    const at = BOUNDS_US.findIndex((bound) => bound >= 700);
+    expect(sleep?.bucket[at]).toBe(1n);
+    expect(sleep?.bucket).toHaveLength(BOUNDS_US.length + 1);
+    bare.kernel.trap.times.add("time.sleep", 1e12);
+    expect(times.figures[0]?.bucket.at(-1)).toBe(1n);
   });
 });

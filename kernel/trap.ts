@@ -11,6 +11,7 @@ import { encodeMessage } from "../proto/encode.js";
 import { ContixError, toWire } from "../proto/errno.js";
 import { Reply, Syscall, type Usage } from "../proto/gen/contix/v1/kernel.js";
 import { Call, type Ending, NO_USAGE } from "./call.js";
+import { CallTimes } from "./call-times.js";
 import type { AuditEntry } from "./cap/audit.js";
 import { askerOf } from "./cap/calls.js";
 import { authorize } from "./cap/check.js";
@@ -29,6 +30,7 @@ export class Trap extends InFlight {
   #draining = false;
   syscalls = 0;
   denied = 0;
+  readonly times = new CallTimes();
   /** Calls and attachments that were denied, by the error that said so. */
   readonly denials = new Map<string, number>();
 
@@ -116,6 +118,8 @@ export class Trap extends InFlight {
     live.calls.delete(call.syscall.seq);
     live.held.delete(call.syscall.seq);
     this.#auditEnding(call, ending);
+    this.times.add(call.row.name, this.kernel.clock.now() - call.arrivedAt);
+    if (ending.usage !== NO_USAGE) this.times.waits.add(Number(ending.usage.queuedUs));
     if (!call.admitted) return ending.usage;
     // When the records of what it did are there; what changes nothing uses nothing up.
     if (call.row.kind !== "pure") queueMicrotask(() => this.#press(call.process));

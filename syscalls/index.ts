@@ -18,6 +18,7 @@ export { type ConnectOptions, connect, type Os, type Welcome } from "./connect.j
 export type { Advice, Context, ContextOptions } from "./context.js";
 export type { ContextStat, Segment } from "./context-stat.js";
 export { ConnectionError, type Errno, SyscallError } from "./errors.js";
+export type { DoorInfo, QueueInfo, TimeInfo } from "./figures.js";
 export type { GenerateResult, Generation } from "./generation.js";
 export type { Cid, Pid } from "./ids.js";
 export type { CallOptions } from "./invoke.js";
@@ -66,7 +67,6 @@ export type {
   WatchdogOptions,
 } from "./supervise.js";
 export type {
-  DoorInfo,
   Limit,
   Memory,
   Sched,

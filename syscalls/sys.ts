@@ -1,6 +1,14 @@
 /** The kernel itself. */
 import type { Tier as WireTier } from "../proto/gen/contix/v1/calls.js";
 import { checkCount, checkText } from "./check.js";
+import {
+  type DoorInfo,
+  type QueueInfo,
+  type TimeInfo,
+  toDoor,
+  toQueue,
+  toTimes,
+} from "./figures.js";
 import { type Cid, type Pid, showIdOrNull } from "./ids.js";
 import { type CallOptions, request } from "./invoke.js";
 import type { ProcInfo } from "./proc.js";
@@ -50,6 +58,12 @@ export interface Stats {
   /** Calls and attachments that were denied, by their errno. */
   readonly denials: readonly { readonly result: string; readonly calls: number }[];
   readonly door: readonly DoorInfo[];
+  /** What waits in the kernel. */
+  readonly queue: readonly QueueInfo[];
+  /** From a call's arrival at the kernel to its answer, of each kind of call that came. */
+  readonly callTime: readonly TimeInfo[];
+  /** How long generations waited for a slot. */
+  readonly slotWait: TimeInfo | undefined;
   readonly slot: readonly SlotInfo[];
   /** Pages of 16 tokens: places in RAM and in the swap file, and those of them in use. */
   readonly pagesMemory: number;
@@ -79,22 +93,6 @@ export interface Stats {
   /** Bytes that all drivers together may take, and that those that run do. */
   readonly memoryBudget: number;
   readonly memoryUsed: number;
-}
-
-/** What has happened at one of the kernel's doors; the gateway has metrics of its own. */
-export interface DoorInfo {
-  readonly door: "unix" | "grpc" | "grpcs" | "nats";
-  /** Open now; of these, those whose peer has not said who it is. */
-  readonly connections: number;
-  readonly strangers: number;
-  /** Connections that came; of these, those closed for what they did not say, or for their number. */
-  readonly accepted: number;
-  readonly refused: number;
-  /** Attachments that were welcomed, and calls. */
-  readonly attached: number;
-  readonly calls: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
 }
 
 export interface SlotInfo {
@@ -235,9 +233,12 @@ export class Sys {
   }
 
   async stats(options?: CallOptions): Promise<Stats> {
-    const { stepUs, ...wire } = await request(this.#session, { name: "stats", args: {} }, options);
+    const result = await request(this.#session, { name: "stats", args: {} }, options);
+    const { stepUs, timeBoundsUs: _, ...wire } = result;
     return {
       ...wire,
+      ...toTimes(result),
+      queue: wire.queue.map(toQueue),
       tokensPrefilled: Number(wire.tokensPrefilled),
       tokensDecoded: Number(wire.tokensDecoded),
       tokensGenerated: Number(wire.tokensGenerated),
@@ -264,17 +265,7 @@ export class Sys {
       memoryBudget: Number(wire.memoryBudget),
       memoryUsed: Number(wire.memoryUsed),
       denials: wire.denials.map(({ result, calls }) => ({ result, calls: Number(calls) })),
-      door: wire.door.map((one) => ({
-        door: one.door as DoorInfo["door"],
-        connections: one.connections,
-        strangers: one.strangers,
-        accepted: Number(one.accepted),
-        refused: Number(one.refused),
-        attached: Number(one.attached),
-        calls: Number(one.calls),
-        bytesIn: Number(one.bytesIn),
-        bytesOut: Number(one.bytesOut),
-      })),
+      door: wire.door.map(toDoor),
       slot: wire.slot.map((slot) => ({
         ...slot,
         pid: showIdOrNull(slot.pid),

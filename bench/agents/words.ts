@@ -40,6 +40,18 @@ export const Took = z.object({
 });
 export type Took = z.infer<typeof Took>;
 
+/** Who sends what is malformed: with that key, and from that seed. */
+export const Mallory = z.object({ token: z.string(), seed: z.number() });
+export type Mallory = z.infer<typeof Mallory>;
+
+/** What she is told: how many, through the door at that address, at what pace. */
+export const Flood = z.object({ address: z.string(), frames: z.number(), perSecond: z.number() });
+export type Flood = z.infer<typeof Flood>;
+
+/** What she did. */
+export const Sent = z.object({ frames: z.number(), seconds: z.number() });
+export type Sent = z.infer<typeof Sent>;
+
 /** What a talker is to be. */
 export const Talker = z.object({
   home: z.string(),

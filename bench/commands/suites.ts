@@ -264,3 +264,20 @@ export function messagesCommand(): Command {
       });
     });
 }
+
+const Malformed = Common.extend({ frames: z.number().optional(), rate: z.number() });
+
+export function malformedCommand(): Command {
+  return suiteCommand("malformed", "another agent's calls while malformed frames come, by the door")
+    .option("--frames <n>", "through each door (default: 100000, with --quick 500)", atLeast(1))
+    .addOption(new Option("--rate <n>", "frames a second").default(1000).argParser(atLeast(1)))
+    .action(async (raw) => {
+      const options = Malformed.parse(raw);
+      const { seed, quick, rate: perSecond } = options;
+      await report("malformed", options, async () => {
+        const { malformed } = await import("../suites/malformed.js");
+        const frames = options.frames ?? (quick ? 500 : 100_000);
+        return malformed({ seed, rounds: rounds(options), frames, perSecond });
+      });
+    });
+}

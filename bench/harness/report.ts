@@ -20,6 +20,7 @@ export const SUITES = [
   "gateway",
   "syscalls",
   "messages",
+  "malformed",
   "sim",
   "sched-decisions",
   "sched-sim",

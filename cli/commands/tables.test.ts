@@ -114,6 +114,7 @@ describe("statsLines", () => {
     ...{ pagesBad: 0, swapErrors: 0, pagesRefused: 0, pagesDropped: 0 },
     ...{ pagesMemoryEvicted: 0, pagesSwapEvicted: 0 },
     ...{ procsRunning: 0, procsReady: 0, procsBlocked: 0, denials: [], door: [] },
+    ...{ queue: [], callTime: [], slotWait: undefined },
   };
 
   it("divides by nothing on a fresh kernel", () => {

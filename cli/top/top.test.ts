@@ -25,7 +25,8 @@ function stats(more: Partial<Stats> = {}): Stats {
     return { slot, phase, pid: null, cid: null, tokens: 0, of: 0, model: "tiny" };
   });
   const queue = { slots: 3, slotsUsed: 2, slotTokens: 2048, queued: 4, queueLimit: 64 };
-  return { ...counters, ...queue, policy: "rr", slot, denials: [], door: [], ...more };
+  const none = { queue: [], callTime: [], slotWait: undefined };
+  return { ...counters, ...queue, policy: "rr", slot, denials: [], door: [], ...none, ...more };
 }
 
 function proc(n: number, more: Partial<ProcInfo> = {}): ProcInfo {

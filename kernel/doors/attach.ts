@@ -19,14 +19,20 @@ export function attachStream(
   stream: Stream,
   { book, known }: Visitor,
 ): void {
+  let leave = (): void => {};
   const pipe = {
     book,
     send: (frame: NonNullable<ServerFrame["frame"]>) => !stream.writable || stream.write({ frame }),
-    end: () => stream.end(),
+    end: () => {
+      stream.end();
+      leave();
+    },
     pause: () => stream.pause(),
     resume: () => stream.resume(),
   };
-  const session = new DoorSession(kernel, auth, pipe, known);
+  const session = new DoorSession(kernel, auth, pipe, ({ pid }) => {
+    leave = known(pid);
+  });
   stream.on("data", (message: ClientFrame | Malformed) => session.receive(message));
   stream.on("drain", () => session.drained());
   let cancelLeft = (): void => {};
@@ -37,6 +43,7 @@ export function attachStream(
   const lost = (): void => {
     cancelLeft();
     session.lost();
+    leave();
   };
   stream.on("cancelled", lost);
   stream.on("error", lost);

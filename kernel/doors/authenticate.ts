@@ -55,13 +55,15 @@ export class Authenticator {
     }
   }
 
-  /** Audits that somebody was not let in. */
-  denied(error: unknown): void {
+  /** Audits that somebody was not let in, or what a process that is in was denied by its door. */
+  denied(error: unknown, call = "attach", by?: bigint): void {
     if (!(error instanceof ContixError)) return;
     this.#kernel.trap.countDenial(error.code);
+    const process = this.#kernel.journal.state.processes.get(by ?? 0n);
+    const { principal, pid, run } = process ?? { principal: "", pid: 0n, run: 0 };
     this.#kernel.audit.record({
-      ...{ at: this.#kernel.clock.wall(), principal: "", pid: 0n, run: 0, seq: 0n },
-      ...{ call: "attach", object: "", handle: 0, result: error.code, reason: error.message },
+      ...{ at: this.#kernel.clock.wall(), principal, pid, run, seq: 0n },
+      ...{ call, object: "", handle: 0, result: error.code, reason: error.message },
     });
   }
 

@@ -13,6 +13,8 @@ export class DoorBook {
   /** Attachments that were welcomed, and calls that came; a call that is repeated counts again. */
   attached = 0;
   calls = 0;
+  /** Messages that were not their senders' to send: by another's name, for another's inbox. */
+  denied = 0;
   /** Of connections that are over, and what `underWay` counts of those that are open. */
   bytesIn = 0;
   bytesOut = 0;
@@ -33,6 +35,7 @@ export class DoorBook {
       refused: BigInt(this.refused),
       attached: BigInt(this.attached),
       calls: BigInt(this.calls),
+      denied: BigInt(this.denied),
       bytesIn: BigInt(this.bytesIn + came),
       bytesOut: BigInt(this.bytesOut + went),
     };
@@ -42,7 +45,8 @@ export class DoorBook {
 /** Who comes through a door: where that is booked, and what is to be called once he is known. */
 export interface Visitor {
   readonly book: DoorBook;
-  known(): void;
+  /** He is that process; @returns what is to be called once it is not there any more. */
+  known(pid: bigint): () => void;
 }
 
 export class DoorBooks {

@@ -1,5 +1,5 @@
 /** The gRPC door: Attach and Call, health, reflection, on a Unix socket and, when asked, on TCP. */
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServerOptions } from "@grpc/grpc-js";
 import { encodeMessage } from "../../proto/encode.js";
 import {
   ClientFrame,
@@ -7,6 +7,7 @@ import {
   ServerFrame,
   Syscall,
 } from "../../proto/gen/contix/v1/kernel.js";
+import type { JournalRecord } from "../journal/records.js";
 import type { Kernel } from "../kernel.js";
 import { attachStream } from "./attach.js";
 import type { Authenticator } from "./authenticate.js";
@@ -31,10 +32,19 @@ export interface GrpcDoor {
   readonly addresses: readonly string[];
   /** Health answers SERVING from now on, or NOT_SERVING: for the kernel, or for one of its models. */
   serving(yes: boolean, model?: string): void;
-  /** Reads the certificates again. EINVAL: those in force stay. */
-  reload(): void;
+  /** Reads the certificates again. EINVAL: those in force stay. False: no address has any. */
+  reload(): boolean;
   close(): Promise<void>;
 }
+
+/** How connections over TCP are asked whether their other end is still there, milliseconds. */
+export interface Keepalive {
+  readonly everyMs: number;
+  /** An answer takes no longer. */
+  readonly patienceMs: number;
+}
+
+const KEEPALIVE: Keepalive = { everyMs: 30_000, patienceMs: 20_000 };
 
 /**
  * Opens the door on each address: "unix:///path", or "HOST:PORT", which has TLS when the
@@ -44,20 +54,92 @@ export async function openGrpcDoor(
   kernel: Kernel,
   auth: Authenticator,
   addresses: readonly string[],
+  keepalive = KEEPALIVE,
 ): Promise<GrpcDoor> {
+  const gate = new Gate(kernel.clock);
+  kernel.journal.watch((record) => {
+    for (const key of keysThatEnd(kernel, record)) gate.revoked(key);
+  });
+  const health = new Health(["", SERVICE]);
+  const serve = (options: ServerOptions) => makeServer(kernel, auth, gate, health, options);
+  // On this machine nobody vanishes: who does not answer there was stopped, and may go on.
+  const local = serve({});
+  const remote = serve({
+    "grpc.keepalive_time_ms": keepalive.everyMs,
+    "grpc.keepalive_timeout_ms": keepalive.patienceMs,
+  });
+  const listeners: Listener[] = [];
+  const close = (): void => {
+    for (const listener of listeners) listener.close();
+  };
+  try {
+    for (const address of addresses) {
+      const tcp = kernel.config.tlsCert === "" ? "grpc" : "grpcs";
+      const unix = address.startsWith("unix:");
+      const book = kernel.doors.of(unix ? "unix" : tcp);
+      const { injector } = unix ? local : remote;
+      const listener = await listen(address, kernel.config, kernel, {
+        entered: (socket) => gate.enter(socket, book),
+        ready: (socket) => injector.injectConnection(socket),
+        denied: (fault) => auth.denied(fault),
+      });
+      listeners.push(listener);
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return {
+    addresses: listeners.map(({ address }) => address),
+    serving(yes, model) {
+      const names = model === undefined ? ["", SERVICE] : [`${MODEL_SERVICE}/${model}`];
+      for (const name of names) health.set(name, yes);
+    },
+    reload() {
+      const withTls = listeners.filter(({ reload }) => reload !== undefined);
+      for (const { reload } of withTls) reload?.();
+      return withTls.length > 0;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        close();
+        const over = (): void => {
+          cancel();
+          gate.close();
+          resolve();
+        };
+        // Whoever does not end its stream in time is cut off.
+        const servers = [local.server, remote.server];
+        const cancel = kernel.clock.after(500_000, () => {
+          for (const server of servers) server.forceShutdown();
+          gate.close();
+        });
+        void Promise.all(servers.map(shutdown)).then(over);
+      }),
+  };
+}
+
+/** A server with our services; the sockets are ours, so that the gate stands before them, and TLS ends there too. */
+function makeServer(
+  kernel: Kernel,
+  auth: Authenticator,
+  gate: Gate,
+  health: Health,
+  options: ServerOptions,
+) {
   const server = new Server({
     "grpc.max_receive_message_length": MAX_MESSAGE,
     "grpc.max_send_message_length": MAX_MESSAGE,
     "grpc.max_concurrent_streams": MAX_STREAMS,
     // Books of every message, for a debugger that nobody attaches.
     "grpc.enable_channelz": 0,
+    ...options,
   });
-  const gate = new Gate(kernel.clock);
   const { attach, call } = KernelService;
   const visitor = (peer: string): Visitor => ({
     // A peer that is gone already has nothing more to be counted at.
     book: gate.doorOf(peer) ?? new DoorBook(""),
-    known: () => gate.known(peer),
+    known: (pid) => gate.known(peer, kernel.journal.state.processes.get(pid)?.key ?? ""),
   });
   server.addService(
     {
@@ -78,53 +160,20 @@ export async function openGrpcDoor(
         unaryCall(kernel, auth, request, answer, visitor(request.getPeer())),
     },
   );
-  const health = new Health(["", SERVICE]);
   health.addTo(server);
   addReflection(server, [SERVICE, "grpc.health.v1.Health"]);
-  // The sockets are ours, so that the gate stands before them; TLS ends there too.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const listeners: Listener[] = [];
-  const close = (): void => {
-    for (const listener of listeners) listener.close();
-  };
-  try {
-    for (const address of addresses) {
-      const tcp = kernel.config.tlsCert === "" ? "grpc" : "grpcs";
-      const book = kernel.doors.of(address.startsWith("unix:") ? "unix" : tcp);
-      const listener = await listen(address, kernel.config, kernel, {
-        entered: (socket) => gate.enter(socket, book),
-        ready: (socket) => injector.injectConnection(socket),
-        denied: (fault) => auth.denied(fault),
-      });
-      listeners.push(listener);
-    }
-  } catch (error) {
-    close();
-    throw error;
-  }
-  return {
-    addresses: listeners.map(({ address }) => address),
-    serving(yes, model) {
-      const names = model === undefined ? ["", SERVICE] : [`${MODEL_SERVICE}/${model}`];
-      for (const name of names) health.set(name, yes);
-    },
-    reload() {
-      for (const listener of listeners) listener.reload();
-    },
-    close: () =>
-      new Promise((resolve) => {
-        close();
-        const over = (): void => {
-          cancel();
-          gate.close();
-          resolve();
-        };
-        // Whoever does not end its stream in time is cut off.
-        const cancel = kernel.clock.after(500_000, () => {
-          server.forceShutdown();
-          gate.close();
-        });
-        server.tryShutdown(over);
-      }),
-  };
+  return { server, injector };
+}
+
+/** Resolves when its streams are over; a stream that breaks off then is over too. */
+function shutdown(server: Server): Promise<void> {
+  return new Promise((resolve) => server.tryShutdown(() => resolve()));
+}
+
+/** The keys that open nothing any more once the record is applied. */
+function keysThatEnd({ principals }: Kernel, record: JournalRecord): readonly string[] {
+  if (record.type === "key.revoked") return [record.id];
+  if (record.type !== "principal.removed") return [];
+  return principals.keysOf(record.name).map(({ id }) => id);
 }

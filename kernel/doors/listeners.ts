@@ -2,15 +2,15 @@
 import { chmodSync } from "node:fs";
 import { createServer as createPlain, type Server, type Socket } from "node:net";
 import { createServer as createTls, type TLSSocket } from "node:tls";
+import { type CertificateParts, Certificates, type TlsFiles } from "../../proto/certificates.js";
 import { ContixError } from "../../proto/errno.js";
-import { type CertificateParts, Certificates, type TlsFiles } from "./certificates.js";
 import { certificateFault, turnAway } from "./turned-away.js";
 
 export interface Listener {
   /** Where it listens, with the real port where port 0 was asked for. */
   readonly address: string;
-  /** Reads the certificates again; EINVAL leaves those in force. */
-  reload(): void;
+  /** Reads the certificates again; EINVAL leaves those in force. Undefined: it has none. */
+  readonly reload?: () => void;
   /** Takes no more connections; those that are there go on. */
   close(): void;
 }
@@ -38,14 +38,13 @@ export async function listen(
     const server = plainServer(events);
     await bound(server, address, () => server.listen(unix));
     chmodSync(unix, 0o600);
-    return { address, reload: () => undefined, close: () => server.close() };
+    return { address, close: () => server.close() };
   }
   const [, host = "", port = ""] = /^\[?(.*?)\]?:(\d+)$/.exec(address) ?? [];
   if (tls.tlsCert === "") {
     const server = plainServer(events);
     await bound(server, address, () => server.listen(Number(port), host));
-    const listens = withPort(address, server);
-    return { address: `grpc://${listens}`, reload: () => undefined, close: () => server.close() };
+    return { address: `grpc://${withPort(address, server)}`, close: () => server.close() };
   }
   const certificates = new Certificates(tls, parts);
   const server = createTls({

@@ -62,7 +62,7 @@ it("events that the server does not take are bounded and counted, and the next m
   taken();
   await turn();
   expect(told).toHaveLength(1 + 4096);
-  expect(feed.dropped).toBe(5000 - 4096);
+  expect(feed.figures.lost).toBe(5000 - 4096);
   expect(told.at(1)).toMatchObject({ seq: 2, missed: 5000 - 4096 });
   expect(told.at(2)).toMatchObject({ seq: 3, missed: 0 });
   // The line is down: nothing is kept for later.
@@ -78,5 +78,5 @@ it("events that the server does not take are bounded and counted, and the next m
   hear("a.back");
   await turn();
   expect(told.at(-1)).toMatchObject({ event: "a.back", seq: 5004, missed: 2 });
-  expect(feed.dropped).toBe(5000 - 4096 + 2);
+  expect(feed.figures.lost).toBe(5000 - 4096 + 2);
 });

@@ -37,11 +37,16 @@ export class EventFeed {
   /** By principal: its last number, and how many were left out since the last message. */
   readonly #counts = new Map<string, { seq: number; missed: number }>();
   /** Left out, in all. */
-  dropped = 0;
+  #dropped = 0;
 
   constructor(line: EventLine, clock: Clock) {
     this.#line = line;
     this.#clock = clock;
+  }
+
+  /** Those that wait, and those that nobody could be told of. */
+  get figures() {
+    return { length: this.#waiting.length, limit: MOST_WAITING, lost: this.#dropped };
   }
 
   hear(event: KernelEvent): void {
@@ -79,7 +84,7 @@ export class EventFeed {
   }
 
   #drop(principal: string): void {
-    this.dropped++;
+    this.#dropped++;
     this.#countsOf(principal).missed++;
   }
 

@@ -38,6 +38,9 @@ const Disconnected = z.object({
   client: z.object({ id: z.number() }),
 });
 
+/** Doors that were closed last: what still comes from their clients is late, and no forgery. */
+const MOST_CLOSED = 1024;
+
 /** The first event of a door, and of one that is back. */
 const UP = { principal: "", name: "nats.up", facts: {} };
 
@@ -57,6 +60,7 @@ export class NatsDoor {
   /** By door id. */
   readonly #sessions = new Map<string, NatsSession>();
   readonly #byConnection = new Map<string, NatsSession>();
+  readonly #closed = new Set<string>();
   #lines: Lines | undefined;
   #connections: Connections | undefined;
   /** Sessions that were lost with the line: their clients may still be connected. */
@@ -64,9 +68,6 @@ export class NatsDoor {
   #asked = 0;
   #head: string | undefined;
   #rechecking = false;
-  /** Messages that were not theirs to send: reply subjects of others, forged doors. */
-  denied = 0;
-
   private constructor(kernel: Kernel, auth: Authenticator, accounts: Accounts) {
     this.#kernel = kernel;
     this.#auth = auth;
@@ -75,6 +76,7 @@ export class NatsDoor {
     const publish = (subject: string, body: Uint8Array): boolean => this.publish(subject, body);
     const taken = async (): Promise<void> => this.#lines?.taken();
     this.#feed = new EventFeed({ publish, taken }, kernel.clock);
+    kernel.queues.add("events", () => this.#feed.figures);
   }
 
   /** Opens the door. EIO without a server, EACCES when it does not know this kernel. */
@@ -103,7 +105,12 @@ export class NatsDoor {
     // Whoever was a kernel's that is no more would wait for ever: they come again.
     const swept = await door.#connections.sweep((user) => isOurs(user));
     if (swept > 0) log.info({ connections: swept }, "cut connections of a kernel before this one");
-    on(asking, "$SYS.REQ.USER.AUTH", (message) => void door.#ask(message));
+    on(asking, "$SYS.REQ.USER.AUTH", (message) => {
+      // The line may close while a token is looked at: then there is nobody to answer.
+      door.#ask(message).catch((error: Error) => {
+        log.debug({ err: error.message }, "a NATS client had no answer");
+      });
+    });
     await asking.flush();
     // Messages reach the other kernels of the same NATS.
     const id = kernel.random.bytes(8).toString("hex");
@@ -121,11 +128,6 @@ export class NatsDoor {
   }
   get up(): boolean {
     return this.#lines?.up ?? false;
-  }
-
-  /** Events that nobody could be told of. */
-  get dropped(): number {
-    return this.#feed.dropped;
   }
 
   /** Publishes to whoever may hear it. False: NATS is down, or does not take so much. */
@@ -163,8 +165,14 @@ export class NatsDoor {
       this.#book.refused++;
       message.respond(denial(issuer, now, asked, why));
     };
-    if (this.#asked >= MOST_ASKED) return refuse("EAGAIN");
-    if (this.#sessions.has(asked.door)) return refuse("EACCES: the door id is in use");
+    if (this.#asked >= MOST_ASKED) {
+      this.#auth.denied(new ContixError("EAGAIN", `${MOST_ASKED} clients are being let in`));
+      return refuse("EAGAIN");
+    }
+    if (this.#sessions.has(asked.door)) {
+      this.#auth.denied(new ContixError("EACCES", `the door id ${asked.door} is in use`));
+      return refuse("EACCES: the door id is in use");
+    }
     this.#asked++;
     try {
       const session = this.#make(asked);
@@ -225,6 +233,9 @@ export class NatsDoor {
     if (this.#sessions.get(session.door) === session) {
       this.#sessions.delete(session.door);
       this.#book.connections--;
+      this.#closed.add(session.door);
+      const [oldest] = this.#closed;
+      if (this.#closed.size > MOST_CLOSED && oldest !== undefined) this.#closed.delete(oldest);
     }
     const key = keyOf(session.connection);
     if (this.#byConnection.get(key) === session) this.#byConnection.delete(key);
@@ -296,9 +307,11 @@ export class NatsDoor {
     const { door, kind, process } = partsOf(message.subject);
     this.#book.bytesIn += message.data.length;
     const session = this.#sessions.get(door);
-    // A session that ended: its client hears so when it is cut.
     if (session?.pid === undefined || process !== showId(session.pid)) {
-      this.denied++;
+      // A session that ended: its client hears so when it is cut.
+      if (session || !this.#closed.has(door)) {
+        this.#denied(`${process} at the door ${door}: no such process came by it`, session);
+      }
       return;
     }
     if (message.reply && !this.#mayReply(session, message)) return;
@@ -308,12 +321,18 @@ export class NatsDoor {
   /** The confused deputy: the server lets a client name any reply subject, and we would publish there. */
   #mayReply(session: NatsSession, { reply = "" }: Msg): boolean {
     if (isOwnInbox(session.door, reply)) return true;
-    this.denied++;
     this.#kernel.log.warn({ reply }, "a reply subject that is not the client's own");
-    if (session.ready) {
-      session.refuse(new ContixError("EPERM", "the reply subject is not in your own inbox"));
-    }
+    const error = this.#denied("the reply subject is not in your own inbox", session);
+    if (session.ready) session.refuse(error);
     return false;
+  }
+
+  /** Counts and audits a message that was not its sender's to send. */
+  #denied(why: string, session: NatsSession | undefined): ContixError {
+    this.#book.denied++;
+    const error = new ContixError("EPERM", why);
+    this.#auth.denied(error, "nats", session?.pid);
+    return error;
   }
 
   #state(up: boolean): void {

@@ -20,7 +20,9 @@ export function unaryCall(
   answer: sendUnaryData<Reply>,
   { book, known }: Visitor,
 ): void {
+  let leave = (): void => {};
   const fail = (error: unknown): void => {
+    leave();
     const wire = toWire(error);
     const { code } = fromWire(wire);
     const metadata = new Metadata();
@@ -37,7 +39,7 @@ export function unaryCall(
     if (call.request instanceof Malformed) throw call.request.error;
     const [bearer = ""] = call.metadata.get("authorization");
     const own = await auth.admit(String(bearer).replace(/^Bearer /i, ""), "call");
-    known();
+    leave = known(own);
     book.calls++;
     pid = own;
     const port: Port = {
@@ -49,6 +51,7 @@ export function unaryCall(
       chunk() {},
       signal() {},
       close(error) {
+        leave();
         if (error) fail(error);
       },
     };

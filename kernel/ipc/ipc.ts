@@ -47,6 +47,11 @@ export class Ipc {
     this.#between = new Between(kernel, bus);
   }
 
+  /** What is under way to other kernels. */
+  get linked() {
+    return this.#between?.waiting ?? { length: 0, bytes: 0 };
+  }
+
   /** Tells the other kernels that this one ends. */
   close(): void {
     this.#between?.close();

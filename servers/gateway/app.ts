@@ -6,7 +6,7 @@ import { chatCompletions } from "./chat.js";
 import { onOver } from "./client.js";
 import { completions } from "./completions.js";
 import { ApiError, toApiError } from "./errors.js";
-import { type Exchange, type Gateway, type GatewayEnv, keyOf, withKernel } from "./gateway.js";
+import { type Exchange, type Gateway, type GatewayEnv, withKernel } from "./gateway.js";
 import { listModels, showModel } from "./models.js";
 import { kernelFigures } from "./scrape.js";
 
@@ -47,9 +47,10 @@ export function makeApp(gateway: Gateway): Hono<GatewayEnv> {
   return app;
 }
 
-/** Names the request, counts it, and knows how many there are. */
+/** Names the request, counts it, and knows how many there are. Whoever shows no good key is hung up on. */
 function observe(gateway: Gateway): MiddlewareHandler<GatewayEnv> {
-  return async ({ req, env }, next) => {
+  return async (exchange, next) => {
+    const { req, env } = exchange;
     const given = req.header("x-request-id") ?? "";
     const id = REQUEST_ID.test(given) ? given : randomUUID();
     env.outgoing.setHeader("x-request-id", id);
@@ -62,7 +63,11 @@ function observe(gateway: Gateway): MiddlewareHandler<GatewayEnv> {
       const what = { id, method: req.method, path: req.path, status: statusCode };
       gateway.log.debug({ ...what, whole: writableFinished }, "answered");
     });
-    await next();
+    try {
+      await next();
+    } finally {
+      if (exchange.get("known") !== true) env.outgoing.setHeader("connection", "close");
+    }
   };
 }
 
@@ -97,7 +102,7 @@ async function readiness(gateway: Gateway, exchange: Exchange): Promise<Response
 
 /** The gateway's figures and the kernel's, as far as the key of the request may see these. */
 async function figures(gateway: Gateway, exchange: Exchange): Promise<Response> {
-  const kernel = await withKernel(gateway, keyOf(exchange), (os) => kernelFigures(os, FIGURES_MS));
+  const kernel = await withKernel(gateway, exchange, (os) => kernelFigures(os, FIGURES_MS));
   const { registry } = gateway.metrics;
   const own = await registry.metrics();
   return exchange.body(`${own}${kernel}`, 200, { "content-type": registry.contentType });

@@ -9,10 +9,16 @@ export async function readJson(incoming: IncomingMessage, limit: number): Promis
   if (declared > limit) throw tooLarge(limit);
   const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of incoming as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > limit) throw tooLarge(limit);
-    parts.push(part);
+  try {
+    for await (const part of incoming as AsyncIterable<Buffer>) {
+      size += part.length;
+      if (size > limit) throw tooLarge(limit);
+      parts.push(part);
+    }
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    // Its connection broke, or what came was no body: that is nobody's failure here.
+    throw new ApiError(400, "the body ended before it was whole", { code: "bad_request" });
   }
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(parts)));

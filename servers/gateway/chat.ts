@@ -1,7 +1,7 @@
 /** POST /v1/chat/completions */
 import { parseBody, readJson } from "./body.js";
 import { ChatBody, logprobsOf, messagesOf } from "./chat-body.js";
-import { type Exchange, type Gateway, keyOf, withKernel } from "./gateway.js";
+import { type Exchange, type Gateway, withKernel } from "./gateway.js";
 import { CHAT_LOGPROBS } from "./logprobs.js";
 import { type Shape, serve } from "./serve.js";
 
@@ -18,14 +18,12 @@ const CHAT: Shape = {
 };
 
 export async function chatCompletions(gateway: Gateway, exchange: Exchange): Promise<Response> {
-  const key = keyOf(exchange);
   // Who is unknown is told so before its body is read.
-  await withKernel(gateway, key, async () => undefined);
+  await withKernel(gateway, exchange, async () => undefined);
   const json = await readJson(exchange.env.incoming, gateway.options.bodyBytes);
   const body = parseBody(ChatBody, json);
   const messages = messagesOf(body);
   return serve(gateway, exchange, {
-    key,
     body: { ...body, max_tokens: body.max_completion_tokens ?? body.max_tokens },
     logprobs: logprobsOf(body),
     shape: CHAT,

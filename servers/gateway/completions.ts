@@ -1,7 +1,7 @@
 /** POST /v1/completions */
 import { parseBody, readJson } from "./body.js";
 import { CompletionBody, promptsOf } from "./completion-body.js";
-import { type Exchange, type Gateway, keyOf, withKernel } from "./gateway.js";
+import { type Exchange, type Gateway, withKernel } from "./gateway.js";
 import { COMPLETION_LOGPROBS } from "./logprobs.js";
 import { type Shape, serve } from "./serve.js";
 
@@ -18,13 +18,11 @@ const TEXT: Shape = {
 };
 
 export async function completions(gateway: Gateway, exchange: Exchange): Promise<Response> {
-  const key = keyOf(exchange);
-  await withKernel(gateway, key, async () => undefined);
+  await withKernel(gateway, exchange, async () => undefined);
   const json = await readJson(exchange.env.incoming, gateway.options.bodyBytes);
   const body = parseBody(CompletionBody, json);
   const prompts = promptsOf(body);
   return serve(gateway, exchange, {
-    key,
     body,
     logprobs: body.logprobs,
     shape: TEXT,

@@ -6,6 +6,7 @@ import type {
   PrincipalInfo,
   ProcInfo,
   Stats,
+  TimeInfo,
   Uname,
 } from "../../syscalls/index.js";
 
@@ -28,6 +29,15 @@ export interface Figure {
   readonly help: string;
   readonly labels: readonly string[];
   readonly read: (facts: Facts) => readonly Sample[];
+}
+
+/** One whose values are counted in buckets. */
+export interface Spread {
+  readonly name: string;
+  readonly help: string;
+  /** The label that says of what; "": there is but one. */
+  readonly label: string;
+  readonly read: (stats: Stats) => readonly TimeInfo[];
 }
 
 /** A figure from one of the facts; it is not there when that is not. */

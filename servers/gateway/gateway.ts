@@ -4,17 +4,20 @@ import type { Context } from "hono";
 import type { Logger } from "pino";
 import { ConnectionError, type Os } from "../../syscalls/index.js";
 import type { Attachments } from "./attachments.js";
+import { onOver } from "./client.js";
 import { ApiError } from "./errors.js";
 import type { KernelHealth } from "./kernel-health.js";
 import type { GatewayMetrics } from "./metrics.js";
 import type { ModelNames } from "./model-names.js";
 import type { GatewayOptions } from "./options.js";
+import type { Strangers } from "./strangers.js";
 
 export interface Gateway {
   readonly options: GatewayOptions;
   readonly attachments: Attachments;
   readonly health: Pick<KernelHealth, "serving">;
   readonly metrics: GatewayMetrics;
+  readonly strangers: Strangers;
   readonly names: ModelNames;
   readonly log: Logger;
   /** Set at SIGTERM: what runs may end, nothing new begins. */
@@ -25,6 +28,10 @@ export interface Gateway {
 
 export interface GatewayEnv {
   Bindings: HttpBindings;
+  Variables: {
+    /** The kernel has let the request's key in. */
+    known?: boolean;
+  };
 }
 export type Exchange = Context<GatewayEnv>;
 
@@ -32,7 +39,7 @@ export type Exchange = Context<GatewayEnv>;
 const BEARER = /^Bearer +([\x21-\x7e]{1,512})$/i;
 
 /** The key that a request presents. ApiError 401 when there is none. */
-export function keyOf(exchange: Exchange): string {
+function keyOf(exchange: Exchange): string {
   const key = BEARER.exec(exchange.req.header("authorization") ?? "")?.[1];
   if (key !== undefined) return key;
   throw new ApiError(401, "give a key of the kernel: the header `Authorization: Bearer KEY`", {
@@ -42,17 +49,19 @@ export function keyOf(exchange: Exchange): string {
 }
 
 /**
- * Does `act` with the key's attachment. One that turns out to have lost its kernel is
+ * Does `act` with the attachment of the request's key. One that turns out to have lost its kernel is
  * replaced, once, unless `begun` says that a part of the answer is out already.
  */
 export async function withKernel<T>(
-  gateway: Pick<Gateway, "attachments">,
-  key: string,
+  gateway: Gateway,
+  exchange: Exchange,
   act: (os: Os) => Promise<T>,
   begun: () => boolean = () => false,
 ): Promise<T> {
+  const key = keyOf(exchange);
   for (let tried = 0; ; tried++) {
     using lease = await gateway.attachments.use(key);
+    if (exchange.get("known") !== true) meet(gateway, exchange);
     try {
       return await act(lease.os);
     } catch (error) {
@@ -61,4 +70,10 @@ export async function withKernel<T>(
       if (tried > 0 || begun()) throw error;
     }
   }
+}
+
+/** The connection is no stranger's until the request is answered. */
+function meet({ strangers }: Gateway, exchange: Exchange): void {
+  exchange.set("known", true);
+  onOver(exchange.env, strangers.known(exchange.env.incoming.socket));
 }

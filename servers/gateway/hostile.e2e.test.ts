@@ -196,3 +196,43 @@ async function settled(open: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+it("bears strangers without number, and whoever shows no key is hung up on", async () => {
+  await using small = await startTestGateway({ slots: 4, stepUs: 20_000 }, { connections: 40 });
+  const open = new Set<Socket>();
+  const dial = async (): Promise<Socket> => {
+    const socket = connect(small.port, "127.0.0.1");
+    open.add(socket);
+    socket.on("error", () => undefined).once("close", () => open.delete(socket));
+    // Its end must be read to be seen.
+    socket.resume();
+    await new Promise((resolve) => socket.once("connect", resolve).once("close", resolve));
+    return socket;
+  };
+  // One in the middle of its answer, and one that would keep its connection.
+  const stream = await small.fetch(CHAT, {
+    method: "POST",
+    body: ask({ stream: true, max_tokens: 1900, ignore_eos: true }),
+  });
+  const reader = stream.body?.getReader();
+  await reader?.read();
+  for (let wave = 0; wave < 10; wave++) {
+    await Promise.all(Array.from({ length: 20 }, dial));
+    expect((await small.fetch("/v1/models")).status).toBe(200);
+    expect((await reader?.read())?.done).toBe(false);
+    expect(await small.figure("contix_gateway_connections")).toBeLessThanOrEqual(40);
+  }
+  expect(await small.figure("contix_gateway_connections_cut_total")).toBeGreaterThan(100);
+  await reader?.cancel();
+  for (const socket of open) socket.destroy();
+  for (const path of ["/healthz", "/readyz", "/v1/models", "/metrics", "/nowhere"]) {
+    for (const headers of [{}, { authorization: "Bearer nobody" }]) {
+      const answer = await fetch(`${small.address}${path}`, { headers });
+      expect(answer.headers.get("connection"), path).toBe("close");
+      await answer.text();
+    }
+  }
+  const kept = await small.fetch("/v1/models");
+  expect(kept.headers.get("connection")).not.toBe("close");
+  await kept.text();
+});

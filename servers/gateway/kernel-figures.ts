@@ -8,6 +8,7 @@ import {
   perMemory,
   perModel,
   perTier,
+  type Spread,
 } from "./figure.js";
 
 /** By what they are named: `_total` is a counter, the rest are gauges. */
@@ -57,6 +58,41 @@ export const KERNEL_FIGURES: readonly Figure[] = [
   perDoor("contix_door_calls_total", "Calls that came through the door", (door) => door.calls),
   perDoor("contix_door_received_bytes_total", "Bytes that came", (door) => door.bytesIn),
   perDoor("contix_door_sent_bytes_total", "Bytes that went", (door) => door.bytesOut),
+  perDoor(
+    "contix_door_denied_total",
+    "Messages that were not their senders' to send",
+    (door) => door.denied,
+  ),
+  figure(
+    "contix_kernel_queue_length",
+    "What waits in each queue of the kernel; those of models are told of apart",
+    "stats",
+    ({ queue }) => queue.map(({ queue: name, length }) => [length, { queue: name }]),
+    ["queue"],
+  ),
+  figure(
+    "contix_kernel_queue_limit_length",
+    "What may wait at most; queues whose bound is each mailbox's, pipe's or process's own are left out",
+    "stats",
+    ({ queue }) =>
+      queue.flatMap(({ queue: name, limit }) => (limit === null ? [] : [[limit, { queue: name }]])),
+    ["queue"],
+  ),
+  figure(
+    "contix_kernel_queue_bytes",
+    "What waits, in bytes, where that is counted",
+    "stats",
+    ({ queue }) =>
+      queue.flatMap(({ queue: name, bytes }) => (bytes === null ? [] : [[bytes, { queue: name }]])),
+    ["queue"],
+  ),
+  figure(
+    "contix_kernel_queue_lost_total",
+    "What found no room: records of refusals, events",
+    "stats",
+    ({ queue }) => queue.map(({ queue: name, lost }) => [lost, { queue: name }]),
+    ["queue"],
+  ),
   figure("contix_kernel_slots", "Contexts that can run at once", "stats", (stats) => stats.slots),
   figure(
     "contix_kernel_slots_used",
@@ -274,6 +310,22 @@ export const KERNEL_FIGURES: readonly Figure[] = [
       ["principal"],
     ),
   ),
+];
+
+/** Times, counted in buckets. */
+export const KERNEL_SPREADS: readonly Spread[] = [
+  {
+    name: "contix_kernel_call_seconds",
+    help: "From a call's arrival at the kernel to its answer, by the call; what waits by its nature waits here too",
+    label: "call",
+    read: ({ callTime }) => callTime,
+  },
+  {
+    name: "contix_kernel_slot_wait_seconds",
+    help: "How long generations waited for a slot, whichever door they came through",
+    label: "",
+    read: ({ slotWait }) => (slotWait ? [slotWait] : []),
+  },
 ];
 
 function ofQuota({ quota, of }: Limit): Labels {

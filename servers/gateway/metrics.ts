@@ -14,6 +14,8 @@ const TOKEN = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.
 export interface Levels {
   connections(): Promise<number>;
   attachments(): number;
+  /** Connections that made room for others. */
+  cut(): number;
 }
 
 export class GatewayMetrics {
@@ -93,6 +95,15 @@ export class GatewayMetrics {
       registers,
       collect() {
         this.set(levels.attachments());
+      },
+    });
+    new Counter({
+      name: "contix_gateway_connections_cut_total",
+      help: "Connections that nothing was answered on, closed to make room for others",
+      registers,
+      collect() {
+        this.reset();
+        this.inc(levels.cut());
       },
     });
   }

@@ -1,7 +1,7 @@
 /** GET /v1/models, and one of them by name. */
 import type { ModelInfo } from "../../syscalls/index.js";
 import { ApiError } from "./errors.js";
-import { type Exchange, type Gateway, keyOf, withKernel } from "./gateway.js";
+import { type Exchange, type Gateway, withKernel } from "./gateway.js";
 
 const TIMEOUT_MS = 10_000;
 
@@ -17,8 +17,7 @@ const toModel = ({ name, window, state }: ModelInfo) => ({
 });
 
 function modelsFor(gateway: Gateway, exchange: Exchange): Promise<ModelInfo[]> {
-  const key = keyOf(exchange);
-  return withKernel(gateway, key, (os) => os.llm.models({ timeoutMs: TIMEOUT_MS }));
+  return withKernel(gateway, exchange, (os) => os.llm.models({ timeoutMs: TIMEOUT_MS }));
 }
 
 export async function listModels(gateway: Gateway, exchange: Exchange): Promise<Response> {

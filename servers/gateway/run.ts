@@ -19,6 +19,8 @@ export async function runGateway(
   const options = readOptions(input);
   const log = pino({ level: options.logLevel, base: { part: "gateway" } }, pino.destination(2));
   const gateway = await startGateway(options, log);
+  // Without certificates a HUP ends it, as it ends any program whose terminal went.
+  if (options.tlsCert !== "") process.on("SIGHUP", () => gateway.reload());
   const ended = new Promise<string>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
     process.once("disconnect", () => resolve("its supervisor is gone"));

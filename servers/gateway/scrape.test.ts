@@ -3,11 +3,11 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { Os, Stats, Uname } from "../../syscalls/index.js";
 import { SyscallError } from "../../syscalls/index.js";
-import { KERNEL_FIGURES } from "./kernel-figures.js";
+import { KERNEL_FIGURES, KERNEL_SPREADS } from "./kernel-figures.js";
 import { GatewayMetrics } from "./metrics.js";
 import { kernelFigures, render } from "./scrape.js";
 
-const own = new GatewayMetrics({ connections: async () => 0, attachments: () => 0 });
+const own = new GatewayMetrics({ connections: async () => 0, attachments: () => 0, cut: () => 0 });
 
 const denied = async (): Promise<never> => {
   throw new SyscallError("EPERM", "no");
@@ -64,7 +64,8 @@ describe("the kernel's figures", () => {
     const told: Record<string, unknown> = {
       slot: [],
       denials: [{ result: "EPERM", calls: 4 }],
-      door: [{ door: "unix", ...counts, calls: 70, bytesIn: 800, bytesOut: 900 }],
+      door: [{ door: "unix", ...counts, calls: 70, bytesIn: 800, bytesOut: 900, denied: 1 }],
+      ...{ queue: [], callTime: [] },
     };
     const text = await render({ ...NOTHING, uname: uname as Uname, stats: zeroBut(told) });
     const shown = text.split("\n").filter((line) => /^contix_(door|kernel_denials)_/.test(line));
@@ -78,6 +79,7 @@ describe("the kernel's figures", () => {
       'contix_door_calls_total{door="unix"} 70',
       'contix_door_received_bytes_total{door="unix"} 800',
       'contix_door_sent_bytes_total{door="unix"} 900',
+      'contix_door_denied_total{door="unix"} 1',
     ]);
   });
 
@@ -103,6 +105,41 @@ describe("the kernel's figures", () => {
     }
   });
 
+  it("tell of each queue, and how long calls take in the kernel", async () => {
+    const times = { count: 3, sumMs: 4.5, upTo: [{ ms: 0.1, count: 2 }] };
+    const told: Record<string, unknown> = {
+      ...{ slot: [], denials: [], door: [] },
+      queue: [
+        { queue: "audit", length: 2, limit: 16384, bytes: null, lost: 7 },
+        { queue: "pipes", length: 4, limit: null, bytes: 4096, lost: 0 },
+      ],
+      callTime: [{ call: "sys.uname", ...times }],
+      slotWait: { call: "", ...times },
+    };
+    const text = await render({ ...NOTHING, uname: uname as Uname, stats: zeroBut(told) });
+    const shown = text
+      .split("\n")
+      .filter((line) => /^contix_kernel_(queue_[lb]|call|slot_w)/.test(line));
+    expect(shown).toEqual([
+      'contix_kernel_queue_length{queue="audit"} 2',
+      'contix_kernel_queue_length{queue="pipes"} 4',
+      'contix_kernel_queue_limit_length{queue="audit"} 16384',
+      'contix_kernel_queue_bytes{queue="pipes"} 4096',
+      'contix_kernel_queue_lost_total{queue="audit"} 7',
+      'contix_kernel_queue_lost_total{queue="pipes"} 0',
+      "contix_kernel_queue_limit_generations 0",
+      'contix_kernel_call_seconds_bucket{call="sys.uname",le="0.0001"} 2',
+      'contix_kernel_call_seconds_bucket{call="sys.uname",le="+Inf"} 3',
+      'contix_kernel_call_seconds_sum{call="sys.uname"} 0.0045',
+      'contix_kernel_call_seconds_count{call="sys.uname"} 3',
+      'contix_kernel_slot_wait_seconds_bucket{le="0.0001"} 2',
+      'contix_kernel_slot_wait_seconds_bucket{le="+Inf"} 3',
+      "contix_kernel_slot_wait_seconds_sum 0.0045",
+      "contix_kernel_slot_wait_seconds_count 3",
+    ]);
+    expect(text).toMatch(/\n# TYPE contix_kernel_call_seconds histogram\n/);
+  });
+
   it("add up what has the same labels", async () => {
     const ps = [
       { state: "ready", mail: 2 },
@@ -115,7 +152,7 @@ describe("the kernel's figures", () => {
   });
 
   it("are named as Prometheus wants it, each once", () => {
-    const names = KERNEL_FIGURES.map(({ name }) => name);
+    const names = [...KERNEL_FIGURES, ...KERNEL_SPREADS].map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name).toMatch(/^contix_[a-z_]+$/);
   });
@@ -126,7 +163,11 @@ it("the dashboard names only figures that there are", async () => {
   const histograms = json.filter(({ type }) => String(type) === "histogram");
   const known = new Set([
     ...[...json, ...KERNEL_FIGURES].map(({ name }) => name),
-    ...histograms.flatMap(({ name }) => [`${name}_bucket`, `${name}_sum`, `${name}_count`]),
+    ...[...histograms, ...KERNEL_SPREADS].flatMap(({ name }) => [
+      `${name}_bucket`,
+      `${name}_sum`,
+      `${name}_count`,
+    ]),
   ]);
   const directory = fileURLToPath(new URL("../../deploy/grafana/", import.meta.url));
   const named = new Set<string>();

@@ -34,7 +34,6 @@ export interface Shape {
 
 /** A checked request: `count` generations, each `perPrompt` of them of one prompt. */
 export interface Request {
-  readonly key: string;
   readonly body: SharedBody;
   /** Likeliest tokens to tell of beside each one; undefined: no log probabilities at all. */
   readonly logprobs: number | undefined;
@@ -58,7 +57,7 @@ export async function serve(
   try {
     return await withKernel(
       gateway,
-      request.key,
+      exchange,
       (os) => answer.from(os),
       () => exchange.env.outgoing.headersSent,
     );

@@ -1,12 +1,14 @@
 /** The gateway's server: sockets, their limits, and its end. */
-import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import type { SecureContextOptions } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
 import type { Logger } from "pino";
+import { Certificates } from "../../proto/certificates.js";
+import { ContixError } from "../../proto/errno.js";
 import { connect } from "../../syscalls/index.js";
 import { makeApp } from "./app.js";
 import { Attachments } from "./attachments.js";
@@ -16,10 +18,13 @@ import { KernelHealth } from "./kernel-health.js";
 import { GatewayMetrics } from "./metrics.js";
 import { ModelNames } from "./model-names.js";
 import { type GatewayOptions, hostOf, OptionError, portOf } from "./options.js";
+import { Strangers } from "./strangers.js";
 
 export interface RunningGateway {
   /** Where it listens: `http://127.0.0.1:8080`. */
   readonly address: string;
+  /** Reads the TLS certificates again; bad ones are logged, and those in force stay. */
+  reload(): void;
   /** Answers under way may end, for the drain time; then everything is closed. */
   stop(): Promise<void>;
 }
@@ -43,21 +48,29 @@ export async function startGateway(options: GatewayOptions, log: Logger): Promis
   const metrics = new GatewayMetrics({
     connections: () => connectionsOf(server),
     attachments: () => attachments.size,
+    cut: () => strangers.cut,
   });
+  // Half of them are for those that are being answered.
+  const strangers = new Strangers(Math.max(1, Math.floor(options.connections / 4)));
   const names = new ModelNames();
   const gateway: Gateway = {
-    ...{ options, attachments, health, metrics, names, log },
+    ...{ options, attachments, health, metrics, names, strangers, log },
     draining: false,
     open: 0,
   };
-  const server = makeServer(gateway);
+  const certificates = certificatesOf(options, log);
+  const server = makeServer(gateway, certificates && readTls(certificates));
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
   const scheme = options.tlsCert === "" ? "http" : "https";
   return {
     address: `${scheme}://${options.listen.replace(/\d+$/, String(port))}`,
+    reload: () => {
+      if (certificates && server instanceof TlsServer) reload(server, certificates, log);
+    },
     stop: async () => {
       gateway.draining = true;
+      certificates?.close();
       // Still listening: whoever asks is told that it is no longer ready.
       const late = performance.now() + options.drainMs;
       while (gateway.open > 0 && performance.now() < late) await delay(DRAIN_POLL_MS);
@@ -70,7 +83,7 @@ export async function startGateway(options: GatewayOptions, log: Logger): Promis
   };
 }
 
-function makeServer(gateway: Gateway): Server {
+function makeServer(gateway: Gateway, tls: SecureContextOptions | undefined): Server {
   const { headersMs, requestMs, connections } = gateway.options;
   const fetch = makeApp(gateway).fetch;
   const listener = getRequestListener(fetch, {
@@ -96,13 +109,16 @@ function makeServer(gateway: Gateway): Server {
     outgoing.once("close", () => busy.set(socket, (busy.get(socket) ?? 1) - 1));
     void listener(incoming, outgoing);
   };
-  const tls = readTls(gateway.options);
   const server =
     tls === undefined
       ? createServer(settings, onRequest)
-      : createTlsServer({ ...settings, ...tls }, onRequest);
+      : createTlsServer({ ...settings, ...tls, handshakeTimeout: headersMs }, onRequest);
   server.maxConnections = connections;
-  server.on("connection", (socket: Socket) => socket.setMaxListeners(SOCKET_LISTENERS));
+  server.on("connection", (socket: Socket) => gateway.strangers.enter(socket));
+  // Over TLS requests come on another socket than the connection's own.
+  server.on(tls === undefined ? "connection" : "secureConnection", (socket: Socket) =>
+    socket.setMaxListeners(SOCKET_LISTENERS),
+  );
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
     // What is no HTTP, in the middle of an answer: there is no place for another.
     if (error.code === "ECONNRESET" || !socket.writable || (busy.get(socket) ?? 0) > 0) {
@@ -116,12 +132,32 @@ function makeServer(gateway: Gateway): Server {
   return server;
 }
 
-function readTls({ tlsCert, tlsKey }: GatewayOptions): { cert: Buffer; key: Buffer } | undefined {
+/** Undefined: it speaks plain HTTP. */
+function certificatesOf({ tlsCert, tlsKey }: GatewayOptions, log: Logger) {
   if (tlsCert === "") return undefined;
+  const after = (us: number, fn: () => void): (() => void) => {
+    const timer = setTimeout(fn, us / 1000).unref();
+    return () => clearTimeout(timer);
+  };
+  const clock = { wall: () => Date.now(), after };
+  return new Certificates({ tlsCert, tlsKey, tlsClientCa: "" }, { clock, log });
+}
+
+function readTls(certificates: Certificates): SecureContextOptions {
   try {
-    return { cert: readFileSync(tlsCert), key: readFileSync(tlsKey) };
+    return certificates.read();
   } catch (error) {
-    throw new OptionError(`cannot read the TLS files: ${(error as Error).message}`);
+    if (!(error instanceof ContixError)) throw error;
+    throw new OptionError(error.message);
+  }
+}
+
+function reload(server: TlsServer, certificates: Certificates, log: Logger): void {
+  try {
+    server.setSecureContext(certificates.read());
+    log.info({}, "certificates read again");
+  } catch (error) {
+    log.error({ err: error }, "the certificates were not taken; the former stay");
   }
 }
 

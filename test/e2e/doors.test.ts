@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
+import { connect as connectNats } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { auditDirectory, auditFile } from "../../kernel/cap/audit/files.js";
 import { Hello, Syscall } from "../../proto/gen/contix/v1/kernel.js";
 import { connect } from "../../syscalls/index.js";
 import { type Door, DoorClient } from "../support/door-client.js";
@@ -60,6 +62,15 @@ function rssMiB(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
 
+/** Whether the audit log holds such a line. */
+function audited(call: string, result: string, reason: string): boolean {
+  const lines = readFileSync(auditFile(auditDirectory(all.kernel.home), 1), "utf8").split("\n");
+  return lines.some((line) => {
+    const said = line === "" ? {} : JSON.parse(line);
+    return said.call === call && said.result === result && String(said.reason).includes(reason);
+  });
+}
+
 const plain = (name: string) => plainNats(door("nats"), name);
 const uname = (seq: bigint) =>
   Syscall.encode(Syscall.fromPartial({ seq, call: { $case: "uname", value: {} } })).finish();
@@ -77,7 +88,40 @@ describe("the NATS door", () => {
     await one.nc.request(`${one.subject}.call`, uname(3n));
     await two.nc.flush();
     expect(stolen).toBe(0);
+    await until(() => audited("nats", "EPERM", "the reply subject is not in your own inbox"));
     await Promise.all([one.nc.close(), two.nc.close()]);
+  });
+
+  test("a request by another's door id is counted and audited; one that is late is not", async () => {
+    const [one, two] = [await plain("forger"), await plain("forged")];
+    // The server lets nobody do this but who has the kernel's own credentials.
+    const secrets = readFileSync(join(all.kernel.home, "nats", "secrets.json"), "utf8");
+    const pass = JSON.parse(secrets).agents;
+    const servers = door("nats").address;
+    const inside = await connectNats({ servers, user: "contix-agents", pass, reconnect: false });
+    const os = await DoorClient.open(door("unix"));
+    const denied = async () => {
+      const { door: books } = await os.ok("stats");
+      return Number(books.find((book) => book.door === "nats")?.denied);
+    };
+    const before = await denied();
+    const [own, nobodys] = [one.subject.replace(one.id, two.id), `nobody-${"x".repeat(24)}`];
+    inside.publish(`${own}.call`, uname(1n));
+    inside.publish(`${one.subject.replace(one.id, nobodys)}.call`, uname(1n));
+    await until(async () => (await denied()) === before + 2);
+    await until(() => audited("nats", "EPERM", `at the door ${two.id}: no such process`));
+    await until(() => audited("nats", "EPERM", `at the door ${nobodys}: no such process`));
+    await one.nc.request(`${one.subject}.bye`, undefined).catch(() => undefined);
+    await until(async () => {
+      const { procs } = await os.ok("ps");
+      return procs.every(({ pid }) => pid !== one.welcome.pid);
+    });
+    inside.publish(`${one.subject}.call`, uname(1n));
+    await two.call("uname");
+    await inside.flush();
+    await two.call("uname");
+    expect(await denied()).toBe(before + 2);
+    await Promise.all([one.nc.close(), two.nc.close(), inside.close(), os.close()]);
   });
 
   test("a client may neither speak for another nor listen to him", async () => {
@@ -95,6 +139,7 @@ describe("the NATS door", () => {
   test("a door id that is in use does not open twice", async () => {
     const one = await plain("twice");
     await expect(plain("twice")).rejects.toThrow(/authorization/i);
+    await until(() => audited("attach", "EACCES", `the door id ${one.id} is in use`));
     await one.nc.close();
   });
 

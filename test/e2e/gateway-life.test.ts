@@ -1,9 +1,13 @@
 /** The gateway as an operator has it: beside its daemon with TLS, and before a kernel that dies. */
 import { execFile } from "node:child_process";
+import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import { promisify } from "node:util";
 import { pino } from "pino";
 import { expect, it, onTestFinished } from "vitest";
@@ -66,6 +70,67 @@ it("serves OpenAI's API over TLS beside the daemon, comes back when it is killed
   await until(async () => ![0, before].includes(await gatewayPid(bench)));
   await bench.ok(["down"]);
   expect(await gatewayPid(bench)).toBe(0);
+});
+
+it("refuses an expired certificate at its start, and takes new ones at SIGHUP while answers go on", async () => {
+  await using bench = await Bench.open();
+  const [certFile, keyFile] = [join(bench.root, "cert.pem"), join(bench.root, "key.pem")];
+  const put = async (until?: Date): Promise<string> => {
+    const { cert, key } = await certificate(until);
+    writeFileSync(certFile, cert);
+    writeFileSync(keyFile, key, { mode: 0o600 });
+    return cert;
+  };
+  const tls = ["--tls-cert", certFile, "--tls-key", keyFile];
+  const flags = ["up", "--driver", "fake", "--http", "0.0.0.0:0", ...tls];
+  await put(new Date(Date.now() - 60_000));
+  const refused = await bench.run(flags);
+  expect(refused.code).not.toBe(0);
+  expect(refused.stderr).toMatch(/the gateway: tlsCert: .*cert.pem: it expired on .*; put a new/);
+
+  const ca = await put();
+  const up = await bench.ok(flags);
+  const port = Number(/https:\/\/0\.0\.0\.0:(\d+)\/v1/.exec(up)?.[1]);
+  const token = readFileSync(join(bench.home, "admin.token"), "utf8").trim();
+  const { pid } = JSON.parse(readFileSync(join(bench.home, "contixd.json"), "utf8"));
+  const [answer] = (await once(
+    request({
+      ...{ host: "localhost", port, ca, path: "/v1/chat/completions", method: "POST" },
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    }).end(
+      JSON.stringify({ ...JSON.parse(ask), stream: true, max_tokens: 1900, ignore_eos: true }),
+    ),
+    "response",
+  )) as [IncomingMessage];
+  let text = "";
+  answer.on("data", (part) => {
+    text += part;
+  });
+  const over = once(answer, "end");
+
+  const shown = async (): Promise<string> => {
+    const socket = connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    const { serialNumber } = socket.getPeerCertificate();
+    socket.destroy();
+    return serialNumber;
+  };
+  const before = await shown();
+  // Bad ones are not taken.
+  writeFileSync(certFile, "words");
+  process.kill(pid, "SIGHUP");
+  const log = (): string => readFileSync(join(bench.home, "logs", "contixd.log"), "utf8");
+  await until(() => log().includes("the certificates were not taken; the former stay"));
+  expect(await shown()).toBe(before);
+  const next = await put();
+  process.kill(pid, "SIGHUP");
+  await until(async () => (await shown()) !== before);
+  expect(await shown()).toBe(new X509Certificate(next).serialNumber);
+  await until(() => log().includes("certificates read again"));
+  // The daemon has read none itself, and does not say so.
+  expect(log().match(/certificates read again/g)).toHaveLength(1);
+  await over;
+  expect(text).toContain("[DONE]");
 });
 
 it("answers 503 with a time while its kernel is away, and goes on with the next", async () => {

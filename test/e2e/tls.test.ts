@@ -166,7 +166,7 @@ describe("the kernel's own certificate", () => {
       const agent = connect({ address, token: "t", ca: own.ca });
       await expect(agent).rejects.toThrow(/certificate has expired: its operator must replace it/);
       writePems(dir, await own.issue());
-      listener.reload();
+      listener.reload?.();
       const late = await dial(listener);
       expect(await hears(late, "me too")).toBe("me too");
       expect(await hears(early, "and me")).toBe("and me");

@@ -177,6 +177,24 @@ test("the NATS door cuts who announces a message of 1 GiB", async () => {
   await other.ok("uname");
 });
 
+test.each(["unix", "tls"])(
+  "a connection to the %s door ends with its key, whether anybody lives by it or not",
+  async (name) => {
+    await using os = await all.kernel.connect();
+    const { key, id } = await os.principals.addKey("admin");
+    const [idle, living] = [new RawGrpc(door(name)), new RawGrpc(door(name))];
+    const stream = await idle.attach(key);
+    const attached = await living.attach(key);
+    attached.resume();
+    stream.resume();
+    stream.end();
+    await once(stream, "close");
+    const closed = [once(idle.session, "close"), once(living.session, "close")];
+    await os.principals.revokeKey(id);
+    await Promise.all(closed);
+  },
+);
+
 describe.each(["unix", "tls", "nats"])("through the %s door", (name) => {
   test("a name used twice for different calls is EEXIST, and audited", async () => {
     const os = await DoorClient.open(door(name));

@@ -60,6 +60,11 @@ export class Questions {
     this.#with = needs;
   }
 
+  /** Questions that nobody has answered. */
+  get open(): number {
+    return this.#open.size;
+  }
+
   /**
    * Undefined when nothing that the call uses asks. Else resolves when the call may go on,
    * or is over (whoever goes on with it checks its rights again), and rejects when it may

@@ -82,6 +82,8 @@ export class AuditLog implements Audit {
   #durable = 0;
   #waiters: Waiter[] = [];
   #lost = 0;
+  /** In all, those that the log has told of too. */
+  #lostInAll = 0;
   #failure: ContixError | undefined;
   #committing = false;
   #begunAt = Number.NEGATIVE_INFINITY;
@@ -99,11 +101,17 @@ export class AuditLog implements Audit {
     this.#push({ at: options.clock.wall(), note: "start", text: "" });
   }
 
+  /** Records that are not written yet, and those that found no room. */
+  get backlog() {
+    return { length: this.#waiting.length, limit: BACKLOG, lost: this.#lostInAll };
+  }
+
   record(entry: AuditEntry): void {
     const denied = DENIED.has(entry.result) || entry.result === this.#failure?.code;
     if (denied && this.#repeats(entry)) return;
     if (denied && this.#waiting.length >= BACKLOG) {
       this.#lost++;
+      this.#lostInAll++;
       return;
     }
     if (denied) this.#refusals.set(entry.pid, entry);

@@ -50,6 +50,16 @@ export class Between {
     this.#away.forward(call, this.#linkTo(node));
   }
 
+  /** What the other kernels have not acknowledged. */
+  get waiting() {
+    const sum = { length: 0, bytes: 0 };
+    for (const { waiting } of this.#links.values()) {
+      sum.length += waiting.length;
+      sum.bytes += waiting.bytes;
+    }
+    return sum;
+  }
+
   processOver(pid: bigint): void {
     this.#away.processOver(pid, false);
   }

@@ -96,6 +96,11 @@ export class Link {
     return heard && bus.up && this.#outBytes < MOST_WAITING;
   }
 
+  /** What the other has not acknowledged, in pieces and bytes. */
+  get waiting() {
+    return { length: this.#out.length, bytes: this.#outBytes };
+  }
+
   /** Sends a frame, now or when the line is back. Without a session nobody hears it. */
   send(frame: Frame): void {
     if (this.#theirs === 0n || this.#left) return;

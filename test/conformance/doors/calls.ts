@@ -51,7 +51,7 @@ export const CALLS: readonly Case[] = [
     },
   ],
   [
-    "ctx.create, append, stat",
+    "ctx.create, ctx.append, ctx.stat",
     async (os) => {
       const { handle, cid } = await context(os);
       const stat = await os.ok("ctxStat", {}, { handle });

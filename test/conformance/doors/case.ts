@@ -2,7 +2,8 @@
  * What every door must do, the same: each case gets a door and a process attached
  * through it. Whoever adds a door runs all lists of this folder through it.
  */
-import type { Door, DoorClient } from "../../support/door-client.js";
+import { expect } from "vitest";
+import { type Door, DoorClient } from "../../support/door-client.js";
 
 export type Case = readonly [string, (os: DoorClient, door: Door) => Promise<void>];
 
@@ -17,3 +18,30 @@ export async function context(os: DoorClient, words = "one two three four") {
   await os.ok("ctxAppend", { input: text(words) }, { handle: made.handle });
   return made;
 }
+
+/** A typed failure. */
+export const fails = (
+  name: string,
+  error: string,
+  act: (os: DoorClient, door: Door) => Promise<unknown>,
+): Case => [
+  `${name}: ${error}`,
+  async (os, door) => {
+    expect(await act(os, door)).toBe(error);
+  },
+];
+
+/** What `act` makes of a second process, which ends with it. */
+export async function withPeer<T>(door: Door, act: (peer: DoorClient) => Promise<T>): Promise<T> {
+  const peer = await DoorClient.open(door);
+  try {
+    return await act(peer);
+  } finally {
+    await peer.close();
+  }
+}
+
+let named = 0;
+/** A name that no case had before, through whichever door. */
+export const fresh = (word: string): string => `${word}-${++named}`;
+export const words = (body: Uint8Array): string => Buffer.from(body).toString();

@@ -2,14 +2,7 @@ import { expect } from "vitest";
 import { ClientFrame, Syscall } from "../../../proto/gen/contix/v1/kernel.js";
 import { showId } from "../../../syscalls/ids.js";
 import { DoorClient } from "../../support/door-client.js";
-import { bytes, type Case, NOBODY, text } from "./case.js";
-
-const fails = (name: string, error: string, act: (os: DoorClient) => Promise<unknown>): Case => [
-  `${name}: ${error}`,
-  async (os) => {
-    expect(await act(os)).toBe(error);
-  },
-];
+import { bytes, type Case, fails, NOBODY, text } from "./case.js";
 
 const refused = (name: string, error: string, hello: object): Case => [
   `hello, ${name}: ${error}`,

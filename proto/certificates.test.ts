@@ -2,10 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ContixError } from "../../proto/errno.js";
-import { type Authority, authority, writePems } from "../../test/support/authority.js";
-import { loadConfig } from "../config.js";
+import { type Authority, authority, writePems } from "../test/support/authority.js";
 import { Certificates, type TlsFiles } from "./certificates.js";
+import { ContixError } from "./errno.js";
 
 const DAY_MS = 86_400_000;
 const START = Date.parse("2030-01-01T00:00:00Z");
@@ -109,21 +108,5 @@ describe("certificates", () => {
     certificates.read();
     pass(31 * DAY_MS);
     expect(heard).toHaveLength(4);
-  });
-});
-
-describe("TCP beyond loopback", () => {
-  it("is refused without TLS, whatever names the machine", () => {
-    const load = (listen: string, more: object = {}) =>
-      loadConfig({ home: "/nonexistent", listen, ...more }, {});
-    for (const listen of ["0.0.0.0:7777", "[::]:7777", "10.1.2.3:7777", "host.example:7777"]) {
-      expect(() => load(listen)).toThrow(/beyond loopback, where TLS is required: give tlsCert/);
-    }
-    for (const listen of ["127.0.0.1:7777", "127.9.9.9:7777", "localhost:7777", "[::1]:7777"]) {
-      expect(load(listen).listen).toBe(listen);
-    }
-    expect(load("0.0.0.0:1", { tlsCert: "a", tlsKey: "b" }).tlsCert).toBe("a");
-    expect(() => load("0.0.0.0:1", { tlsCert: "a" })).toThrow(/tlsKey.*go together/);
-    expect(() => load("127.0.0.1:1", { tlsClientCa: "a" })).toThrow(/tlsClientCa.*only over TLS/);
   });
 });

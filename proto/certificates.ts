@@ -1,22 +1,29 @@
 /**
- * The certificates of the TLS door. What is wrong with one is said when it is read, not
+ * The certificates of a door that speaks TLS: the kernel's gRPC and the gateway's HTTP. What is wrong with one is said when it is read, not
  * by the first client that can not connect; and when the one in force expires, the log
  * says so: from then on new clients refuse it, while those that are connected stay.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
-import { ContixError } from "../../proto/errno.js";
-import type { Clock } from "../clock.js";
-import type { Config } from "../config.js";
-import type { Log } from "../log.js";
+import { ContixError } from "./errno.js";
 
 /** Paths of PEM files. */
-export type TlsFiles = Pick<Config, "tlsCert" | "tlsKey" | "tlsClientCa">;
+export interface TlsFiles {
+  readonly tlsCert: string;
+  readonly tlsKey: string;
+  /** The CA that clients' certificates must come from; "": they need none. */
+  readonly tlsClientCa: string;
+}
 
 export interface CertificateParts {
-  readonly clock: Pick<Clock, "wall" | "after">;
-  readonly log: Pick<Log, "warn">;
+  readonly clock: {
+    /** Milliseconds since 1970. */
+    wall(): number;
+    /** Calls once, so many microseconds from now. @returns how not to */
+    after(us: number, fn: () => void): () => void;
+  };
+  readonly log: { warn(facts: object, text: string): void };
 }
 
 const HOUR_MS = 3_600_000;
@@ -60,7 +67,7 @@ export class Certificates {
     const { clock, log } = this.#parts;
     const left = until - clock.wall();
     const facts = { file: this.#files.tlsCert, until: new Date(until).toISOString() };
-    const how = "put a new one there and send the daemon SIGHUP";
+    const how = "put a new one there and send SIGHUP";
     if (left <= 0) {
       log.warn(facts, `tlsCert has expired, and new clients refuse it: ${how}`);
       return;
