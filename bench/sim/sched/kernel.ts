@@ -13,6 +13,7 @@ import type { Journal } from "../../../kernel/journal/journal.js";
 import type { Kernel } from "../../../kernel/kernel.js";
 import { silentLog } from "../../../kernel/log.js";
 import { ContextLife } from "../../../kernel/mm/context-life.js";
+import { PageQuotas } from "../../../kernel/mm/page-quotas.js";
 import { Accounts } from "../../../kernel/proc/accounts.js";
 import { type KernelTime, makeTime } from "../../../kernel/time/make.js";
 import { random } from "../../harness/random.js";
@@ -49,7 +50,10 @@ export function virtualKernel({
     ...{ clock, journal, config, accounts, log: silentLog },
     random: { bytes: (n: number) => Buffer.from(Array.from({ length: n }, () => next() * 256)) },
     ipc: new Ipc({ journal, clock, config }),
-    rates: new Rates({ config, clock, journal, accounts }),
+    rates: new Rates({
+      ...{ config, clock, journal, accounts },
+      pages: new PageQuotas(config.limits, journal),
+    }),
     life: new ContextLife({
       ...{ clock, journal, log: silentLog },
       engines: { drop: ({ cid }) => dropContext(cid) },
