@@ -6,7 +6,7 @@
  * never touch. A limit holds for each OS process that the program starts; for all of them
  * together there are control groups (cgroups.ts), where the daemon may make some.
  */
-import { accessSync, constants, existsSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, delimiter, dirname, isAbsolute, join, resolve, sep } from "node:path";
 import { ContixError } from "../../proto/errno.js";
 import type { Confinement, Program } from "../journal/fold-procs.js";
@@ -122,7 +122,18 @@ function packagesFrom(from: string): string[] {
     }
     const linked = join(at, "node_modules", "contix");
     if (existsSync(linked)) found.push(realpathSync(linked));
+    // A package finds itself by its name.
+    if (isSdk(join(at, "package.json"))) found.push(join(at, "dist"));
     if (dirname(at) === at) return found;
+  }
+}
+
+function isSdk(path: string): boolean {
+  try {
+    return (JSON.parse(readFileSync(path, "utf8")) as { name?: unknown }).name === "contix";
+  } catch {
+    // None, or none that Node could read.
+    return false;
   }
 }
 

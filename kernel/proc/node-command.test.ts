@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { confined } from "./confine.js";
 import { nodeCommand } from "./node-command.js";
@@ -20,14 +21,22 @@ describe("the command line of a Node program", () => {
     expect(nodeCommand(args, "/w")).toEqual({ script, preloads });
   });
 
-  it("opens the directories of its script and of what is loaded before", () => {
-    const argv = ["node", "--import", "file:///nowhere/loader/x.mjs", "/nowhere/agent/agent.js"];
+  /** What it may read, of files and directories. */
+  function opened(...args: string[]): string[] {
     const limits = { memoryBytes: 0, cpuUs: 0, openFiles: 0, read: [], write: [] };
-    const program = { argv, env: {}, cwd: "/", confinement: { ...limits, permission: true } };
-    expect(confined(program)).toEqual(
-      expect.arrayContaining([
-        ...["--allow-fs-read=/nowhere/agent", "--allow-fs-read=/nowhere/loader"],
-      ]),
-    );
+    const confinement = { ...limits, permission: true };
+    const argv = confined({ argv: ["node", ...args], env: {}, cwd: "/", confinement });
+    return argv.flatMap((word) => /^--allow-fs-read=(.*)$/.exec(word)?.[1] ?? []);
+  }
+
+  it("opens the directories of its script and of what is loaded before", () => {
+    const paths = opened("--import", "file:///nowhere/loader/x.mjs", "/nowhere/agent/agent.js");
+    expect(paths).toEqual(expect.arrayContaining(["/nowhere/agent", "/nowhere/loader"]));
+  });
+
+  it("opens the SDK to an agent that lies in its package", () => {
+    const root = fileURLToPath(new URL("../..", import.meta.url));
+    const paths = opened(`${root}agents/agent.js`).map((path) => path.replace(/\/$/, ""));
+    expect(paths).toContain(`${root}dist`);
   });
 });

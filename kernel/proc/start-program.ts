@@ -23,7 +23,8 @@ export async function startProgram(kernel: Kernel, pid: bigint): Promise<OsProce
   }
   const { program, run, log } = process;
   const token = secret(random);
-  journal.append({ type: "proc.run", pid, run, tokenHash: tokenHash(token), resumeHash: "" });
+  const hash = tokenHash(token);
+  journal.append({ type: "proc.run", pid, run, tokenHash: hash, resumeHash: "" });
   const env = {
     ...program.env,
     CONTIX_ADDRESS: `unix://${config.home}/contixd.sock`,
@@ -32,17 +33,22 @@ export async function startProgram(kernel: Kernel, pid: bigint): Promise<OsProce
     ...heartbeatEnv(journal.state.supervision, pid),
   };
   let ended = false;
+  let late = false;
   const { keeper, logs, cgroups, stragglers, priorities } = procs;
   const opened = await logs.begin(pid, log);
   const cgroup = cgroups.make(showId(pid), program.confinement.memoryBytes);
   const spec = { ...program, env, keeper, cgroup, stragglers, priorities, log: opened };
   const os = await startOsProcess(spec, (code, cause) => {
     ended = true;
-    procs.exited(pid, code, cause);
+    if (!late) procs.exited(pid, code, cause);
   }).catch((error: unknown) => {
     cgroup?.end();
     throw error;
   });
-  if (!ended) procs.started(pid, os);
+  // Its run was ended while it started, and perhaps the next begun: this is nobody's any more.
+  const now = procs.get(pid);
+  late = !ended && now?.run === run && now.tokenHash !== hash;
+  if (late) os.signal("SIGKILL");
+  else if (!ended) procs.started(pid, os);
   return os;
 }

@@ -231,7 +231,7 @@ describe("bad input", () => {
       await spawn({ confinement: { permission: true, read: [kernel.home] } }, ["node", "a.js"]),
     ).toBe("EINVAL");
     const compiled = ["node", "--import", "file:///x/tsx.mjs", "agent.ts"];
-    expect(await spawn({ cwd: "/", confinement: { permission: true } }, compiled)).toBe("EINVAL");
+    expect(await spawn({ confinement: { permission: true } }, compiled)).toBe("EINVAL");
     expect(await refused(os.proc.nice(os.pid, 99))).toBe("EINVAL");
     expect(await refused(os.proc.kill("n1.4000000"))).toBe("ESRCH");
     expect(await refused(os.proc.kill(os.pid, "WINCH"))).toBe("EINVAL");

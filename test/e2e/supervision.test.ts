@@ -1,5 +1,5 @@
 /** Agents that die, hang and fail again and again, in processes of their own. */
-import { rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -205,12 +205,35 @@ agents:
     const bench = await Bench.open();
     onTestFinished(() => rm(bench.root, { recursive: true }));
     const file = join(bench.root, "many.yaml");
-    await writeFile(file, "agents:\n  many: { command: sleep 600, count: 64, restart: always }\n");
+    await writeFile(file, "agents:\n  many: { command: sleep 600, count: 32, restart: always }\n");
     const team = cli(bench, file, "--json");
     await team.says('"event":"started"');
     team.child.kill("SIGINT");
     expect(await team.ended).toMatchObject({ code: 130 });
     expect((await os.proc.ps()).filter(({ name }) => name.startsWith("many"))).toEqual([]);
+  });
+
+  it("holds an agent to Node's permissions, and says where they can not hold", async () => {
+    const bench = await Bench.open();
+    onTestFinished(() => rm(bench.root, { recursive: true }));
+    await mkdir(join(bench.root, "own"));
+    const source = `
+      import { readFileSync } from "node:fs";
+      const read = (path) => { try { return readFileSync(path).length > 0; } catch ({ code }) { return code; } };
+      console.log(read(process.argv[1]), read("/etc/hostname"), read("/etc/passwd"));`;
+    await writeFile(join(bench.root, "own", "agent.mjs"), source);
+    const file = join(bench.root, "held.yaml");
+    const held = (command: string) =>
+      `agents:\n  held:\n    command: ${command}\n    permissions: { read: [/etc/hostname] }\n`;
+    await writeFile(file, held("node own/agent.mjs"));
+    const told = await cli(bench, file, "--json").ended;
+    expect(told).toMatchObject({ code: 0 });
+    expect(told.stdout).toContain('"text":"true true ERR_ACCESS_DENIED"');
+    await writeFile(file, held("node --import tsx own/agent.ts"));
+    const refused = await cli(bench, file).ended;
+    expect(refused.stderr).toMatch(
+      /held\.yaml:4:\d+: agents\.held\.permissions: EINVAL: agent\.ts/,
+    );
   });
 
   it("says where a manifest is wrong, also when it is the kernel that finds it", async () => {

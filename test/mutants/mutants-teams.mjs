@@ -127,6 +127,13 @@ const ROWS = [
     "kernel/proc/supervise/calls.test.ts",
   ],
   [
+    "supervision: a run that was ended while it started is the next one's",
+    "kernel/proc/start-program.ts",
+    "now.tokenHash !== hash;",
+    "now.tokenHash === '-';",
+    "kernel/proc/start-program.test.ts",
+  ],
+  [
     "supervision: a released one starts again",
     "kernel/proc/supervise/supervisor.ts",
     '    this.#leave(found.group, found.member, { code: 137, cause: "" });\n',
