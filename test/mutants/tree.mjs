@@ -16,7 +16,18 @@ import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const FOLDERS = ["proto", "kernel", "syscalls", "servers", "agents", "cli", "test"];
+/** Of the benchmarks only what the simulator is. */
+const CODE = [
+  "proto",
+  "kernel",
+  "syscalls",
+  "servers",
+  "agents",
+  "cli",
+  "bench/harness",
+  "bench/sim",
+];
+const FOLDERS = [...CODE, "test"];
 const FILES = [
   "package.json",
   "tsconfig.json",
@@ -37,7 +48,7 @@ export function copyTree() {
 
 /** Compiles a copy whole, once, source by source: types were checked elsewhere. */
 export function compileTree(copy) {
-  for (const folder of FOLDERS.filter((name) => name !== "test")) {
+  for (const folder of CODE) {
     for (const path of filesIn(copy, folder)) {
       const compiled = join(copy, "dist", path.replace(/\.ts$/, ".js"));
       mkdirSync(dirname(compiled), { recursive: true });
