@@ -2,12 +2,15 @@
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { get } from "node:https";
+import { connect as connectPlain } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { pino } from "pino";
 import { expect, it, onTestFinished } from "vitest";
 import { certificate } from "../../test/support/doors.js";
+import { until } from "../../test/support/kernels.js";
 import { readOptions } from "./options.js";
 import { startGateway } from "./server.js";
 
@@ -56,4 +59,36 @@ it("refuses an expired certificate and one with another's key; takes new ones, a
     former,
     "certificates read again",
   ]);
+});
+
+it("makes room over TLS too: connections that have not even shaken hands are strangers'", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "contix-gateway-tls-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const [tlsCert, tlsKey] = [join(directory, "cert.pem"), join(directory, "key.pem")];
+  const { cert, key } = await certificate();
+  writeFileSync(tlsCert, cert);
+  writeFileSync(tlsKey, key);
+  const kernel = "unix:///nowhere/contixd.sock";
+  const listen = "127.0.0.1:0";
+  const options = readOptions({ listen, kernel, tlsCert, tlsKey, connections: 8 });
+  const gateway = await startGateway(options, pino({ level: "silent" }));
+  onTestFinished(() => gateway.stop());
+  const port = Number(new URL(gateway.address).port);
+  let closed = 0;
+  const sockets = Array.from({ length: 6 }, () =>
+    connectPlain(port, "127.0.0.1")
+      .on("error", () => undefined)
+      .once("close", () => closed++)
+      .resume(),
+  );
+  onTestFinished(() => sockets.forEach((socket) => void socket.destroy()));
+  // A quarter of the connections may be strangers'.
+  await until(() => closed === 4);
+  const [answer] = await once(
+    get({ host: "localhost", port, ca: cert, path: "/healthz" }),
+    "response",
+  );
+  expect([answer.statusCode, answer.headers.connection]).toEqual([200, "close"]);
+  answer.resume();
+  await until(() => closed === 5);
 });
