@@ -47,6 +47,7 @@ test(`contexts go on when the swap file's disk fails, seed ${SEED}`, async () =>
     const swapped = () => tellings.reduce((sum, { told }) => sum + told.swapped, 0);
     const swap = join(home, "swap");
 
+    await firstWrite(kernel);
     await turn();
     expect(swapped()).toBeGreaterThan(0);
     await rm(swap, { recursive: true });
@@ -57,6 +58,7 @@ test(`contexts go on when the swap file's disk fails, seed ${SEED}`, async () =>
     // The next driver makes another, in which nothing is that the kernel knows of.
     await kernel.killDriver();
     const [file = ""] = await readdir(swap);
+    await firstWrite(kernel);
     await turn();
     expect(swapped()).toBeGreaterThan(0);
 
@@ -87,6 +89,18 @@ test(`contexts go on when the swap file's disk fails, seed ${SEED}`, async () =>
     await rm(root, { recursive: true, force: true });
   }
 }, 180_000);
+
+/** Waits for a driver's first write, with which its thread starts: only then others are quick. */
+async function firstWrite({ os }: TestedKernel): Promise<void> {
+  const { pagesWritten } = await os.sys.stats();
+  const context = await os.ctx.create();
+  await context.append({ tokens: Array.from({ length: 20 }, (_, i) => i) });
+  await context.generate({ maxTokens: 1, ignoreEos: true });
+  while ((await os.sys.stats()).pagesWritten === pagesWritten) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await context.close();
+}
 
 /** A disk of 16 MiB at `path`; false where none can be had, and it is a directory. */
 async function smallDisk(path: string): Promise<boolean> {
