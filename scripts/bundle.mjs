@@ -15,6 +15,7 @@ const PROGRAMS = [
   "servers/llm/main.ts",
   "servers/llm/fake/main.ts",
   "servers/llm/text/worker.ts",
+  "servers/llm/engine/swap-worker.ts",
   // Clocks are put into the very modules that the driver runs on.
   "bench/harness/traced-driver.ts",
 ];

@@ -69,12 +69,7 @@ async function formatMoves(
     pageMemory: PAGE_MEMORY,
   });
   const bytes = count * model.pages.bytes;
-  const swap = await SwapFile.open(
-    join(folder, `${format}.swap`),
-    2 * bytes,
-    model.pages.bytes,
-    model.pages.staging,
-  );
+  const swap = await SwapFile.open(join(folder, `${format}.swap`), 2 * bytes, model.pages);
   const plain = await PlainFile.make(join(folder, format), bytes);
   try {
     await model.prefill(0, 0, prompt.slice(0, tokens), false);

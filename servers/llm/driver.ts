@@ -183,7 +183,7 @@ function emptyReply(id: bigint): TextReply {
 async function openSwap({ swap, swapSize }: Open, { pages }: Model): Promise<Swap | undefined> {
   if (swap === "" || pages.frames === 0) return undefined;
   try {
-    return await SwapFile.open(swap, Number(swapSize), pages.bytes, pages.staging);
+    return await SwapFile.open(swap, Number(swapSize), pages);
   } catch (error) {
     console.error(`driver: going on without swap: ${message(error)}`);
     return undefined;

@@ -71,8 +71,9 @@ export class PagedTeller {
 
   /** With a swap file in `dir`. */
   static async open(model: Model, dir: string, dice: Dice): Promise<PagedTeller> {
-    const { bytes } = model.pages;
-    const swap = await SwapFile.open(join(dir, "pages.swap"), BLOCKS * (bytes + 2 ** 13), bytes);
+    const { pages } = model;
+    const size = BLOCKS * (pages.bytes + 2 ** 13);
+    const swap = await SwapFile.open(join(dir, "pages.swap"), size, pages);
     return new PagedTeller(model, swap, dice);
   }
 

@@ -55,6 +55,17 @@ class Story {
     for (const telling of this.#tellings) await telling.look();
   }
 
+  /** Waits for a driver's first write, with which its thread starts: only then others are quick. */
+  async firstWrite(): Promise<void> {
+    const { pagesWritten } = await this.os.sys.stats();
+    await using context = await this.os.ctx.create();
+    await context.append({ tokens: Array.from({ length: 20 }, (_, i) => i) });
+    await context.generate({ maxTokens: 1, ignoreEos: true });
+    while ((await this.os.sys.stats()).pagesWritten === pagesWritten) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
   /** Pages that only the swap file has. */
   get swapped(): number {
     return this.#tellings.reduce((sum, { told }) => sum + told.swapped, 0);
@@ -92,6 +103,7 @@ test(`contexts go on when the swap file is removed, lost and cut short, seed ${S
   await mkdir(join(root, "home"), { mode: 0o700 });
   try {
     await told(root, async (story) => {
+      await story.firstWrite();
       await story.turn();
       expect(story.swapped).toBeGreaterThan(0);
       await rm(swap, { recursive: true });
@@ -103,6 +115,7 @@ test(`contexts go on when the swap file is removed, lost and cut short, seed ${S
       // The next driver makes another, in which nothing is that the kernel knows of.
       await story.killDriver();
       const [file = ""] = await readdir(swap);
+      await story.firstWrite();
       await story.turn();
       expect(story.swapped).toBeGreaterThan(0);
       const before = (await story.os.sys.stats()).pagesBad;
@@ -131,6 +144,7 @@ test.skipIf(!MOUNTS)(
       // Nothing is changed that cannot be written down: what is audited has a disk of its own.
       await smallDisk(join(home, "audit"));
       await told(root, async (story) => {
+        await story.firstWrite();
         await story.turn();
         expect(story.swapped).toBeGreaterThan(0);
         const [file = ""] = await readdir(swap);

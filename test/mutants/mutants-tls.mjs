@@ -73,13 +73,6 @@ const ROWS = [
     "kernel/trap.test.ts",
   ],
   [
-    "trap: what changes something begins without room for its record",
-    "kernel/trap.ts",
-    "this.kernel.audit.admit();",
-    "",
-    "kernel/trap.test.ts",
-  ],
-  [
     "trap: an external call begins without its intent",
     "kernel/trap.ts",
     'row.kind === "external" ? this.#intend(call) : undefined',

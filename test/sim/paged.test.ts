@@ -12,7 +12,7 @@ import { PageCosts } from "../../kernel/mm/page-costs.js";
 import { PagePool } from "../../kernel/mm/pool.js";
 import type { Burst } from "../../kernel/sched/burst.js";
 import { roundRobin } from "../../kernel/sched/policies/rr.js";
-import type { Fill } from "../../servers/llm/engine/pages.js";
+import { PageFiller, type Place } from "../../servers/llm/engine/page-memory.js";
 import { MemorySwap } from "../../servers/llm/engine/testing/memory-swap.js";
 import { Sampler } from "../../servers/llm/sampling/sampler.js";
 import { EOS, HashModel, VOCAB } from "../support/in-process-driver.js";
@@ -120,13 +120,13 @@ class WornSwap extends MemorySwap {
     return super.write(block, name, page);
   }
 
-  override async read(block: number, name: Uint8Array, fill: Fill) {
+  override async read(block: number, name: Uint8Array, place: Place) {
     if (this.spoiling > 0) {
       this.spoiling--;
-      fill(new Uint8Array(PAGE_BYTES).fill(0xee));
+      new PageFiller(place.memory, new Uint8Array(PAGE_BYTES).fill(0xee)).fill(place.at);
       return "bad page";
     }
-    return super.read(block, name, fill);
+    return super.read(block, name, place);
   }
 }
 

@@ -9,11 +9,13 @@
  */
 
 import { type KvBuffer, type KvSlots, pageBytes } from "./kv-slots.js";
-import { type Fill, PAGE_TOKENS, type Pages } from "./pages.js";
+import type { PageMemory, Piece, Place } from "./page-memory.js";
+import { PAGE_TOKENS, type Pages } from "./pages.js";
 
 export class KvFrames implements Pages {
   readonly bytes: number;
   readonly frames: number;
+  readonly memory: PageMemory;
   readonly #kv: KvSlots;
   readonly #filled: (slot: number, end: number) => void;
 
@@ -23,6 +25,7 @@ export class KvFrames implements Pages {
     this.frames = kv.shape.frames;
     this.#kv = kv;
     this.#filled = filled;
+    this.memory = this.#memory();
   }
 
   save(slot: number, start: number, count: number, frame: number): void {
@@ -46,26 +49,10 @@ export class KvFrames implements Pages {
     return this.#pieces((head) => this.#kv.atFrame(frame, head));
   }
 
-  inSlot(slot: number, start: number): Fill {
+  inSlot(slot: number, start: number): Place {
     this.#filled(slot, start + PAGE_TOKENS);
-    return (bytes) => this.#fill(slot, start, bytes);
-  }
-
-  get staging(): Uint8Array {
-    return this.#kv.staging;
-  }
-
-  /** From the staging, without a view of each piece: of a small piece that costs more than its copy. */
-  #fill(slot: number, start: number, bytes: Uint8Array): void {
-    const whole = new Uint8Array(bytes.buffer);
-    let from = bytes.byteOffset;
-    this.#each(({ buffer, byteOffset, BYTES_PER_ELEMENT: size }, head) => {
-      const length = PAGE_TOKENS * this.#kv.shape.headDim * size;
-      const to = byteOffset + this.#kv.at(slot, head, start) * size;
-      if (buffer === bytes.buffer) whole.copyWithin(to, from, from + length);
-      else new Uint8Array(buffer, to, length).set(new Uint8Array(bytes.buffer, from, length));
-      from += length;
-    });
+    const size = this.#kv.buffers[0]?.BYTES_PER_ELEMENT ?? 0;
+    return { memory: this.memory, at: this.#kv.at(slot, 0, start) * size };
   }
 
   #each(move: (buffer: KvBuffer, head: number) => void): void {
@@ -73,6 +60,18 @@ export class KvFrames implements Pages {
     for (const buffer of this.#kv.buffers) {
       for (let head = 0; head < kvHeads; head++) move(buffer, head);
     }
+  }
+
+  #memory(): PageMemory {
+    const { blocks } = this.#kv;
+    const pieces: Piece[] = [];
+    let length = 0;
+    this.#each(({ buffer, byteOffset, BYTES_PER_ELEMENT: size }, head) => {
+      const start = byteOffset + this.#kv.at(0, head, 0) * size;
+      pieces.push({ memory: blocks.findIndex(({ data }) => data.buffer === buffer), start });
+      length = PAGE_TOKENS * this.#kv.shape.headDim * size;
+    });
+    return { memories: blocks.map(({ memory }) => memory), pieces, length };
   }
 
   #pieces(at: (head: number) => number): Uint8Array[] {

@@ -7,9 +7,8 @@
  */
 
 import type { KvFormat } from "../models/compiled.js";
-import { aligned, Tensor, type Typed } from "./ort.js";
+import { alignedShared, type Shared, Tensor, type Typed } from "./ort.js";
 import { PAGE_TOKENS } from "./pages.js";
-import { READERS } from "./swap.js";
 
 export interface KvShape {
   readonly layers: number;
@@ -38,8 +37,8 @@ export class KvSlots {
   readonly shape: KvShape;
   /** Keys of layer 0, its values, keys of layer 1, ... */
   readonly buffers: readonly KvBuffer[];
-  /** Lies in the same memory as the buffers, or the first of them: a copy within one is the cheapest. */
-  readonly staging: Uint8Array;
+  /** In which the buffers lie: threads of the swap file fill them, too. */
+  readonly blocks: readonly Shared<KvBuffer>[];
   /** By first slot and count: at most slots² / 2 entries, of which compaction needs few. */
   readonly #tensors = new Map<string, readonly Tensor[]>();
 
@@ -47,10 +46,9 @@ export class KvSlots {
     this.shape = shape;
     const { kvHeads, frames, headDim } = shape;
     const length = shape.slots * this.#slotLength + kvHeads * frames * PAGE_TOKENS * headDim;
-    const staging = frames > 0 ? stagingBytes(pageBytes(shape)) : 0;
-    const made = buffers(ARRAYS[shape.format], shape.layers * 2, length, staging);
+    const made = buffers(ARRAYS[shape.format], shape.layers * 2, length);
     this.buffers = made.buffers;
-    this.staging = made.staging;
+    this.blocks = made.blocks;
   }
 
   /** Where the values of a position begin in a buffer. */
@@ -110,33 +108,16 @@ export class KvSlots {
 /** V8 collects garbage for every large buffer that is allocated: so few, of at most this size. */
 const BLOCK_BYTES = 2 ** 31;
 
-/** Room for each reader of pages that lie one behind the other; where nobody reads it takes no memory. */
-function stagingBytes(page: number): number {
-  return READERS * Math.max(RUN_BYTES, page + 2 * DISK_PAGE);
-}
-
-const RUN_BYTES = 2 * 2 ** 20;
-const DISK_PAGE = 4096;
-
-/** `count` buffers of `length` values, zeros, cut out of large blocks, and `staging` bytes behind the first ones. */
-function buffers(
-  array: Typed<KvBuffer>,
-  count: number,
-  length: number,
-  staging: number,
-): { buffers: KvBuffer[]; staging: Uint8Array } {
+/** `count` buffers of `length` values, zeros, cut out of large blocks. */
+function buffers(array: Typed<KvBuffer>, count: number, length: number) {
   const perBlock = Math.max(1, Math.floor(BLOCK_BYTES / (length * array.BYTES_PER_ELEMENT)));
-  const out: KvBuffer[] = [];
-  let behind: Uint8Array = new Uint8Array(0);
-  while (out.length < count) {
-    const here = Math.min(perBlock, count - out.length);
-    const extra = out.length === 0 ? Math.ceil(staging / array.BYTES_PER_ELEMENT) : 0;
-    const block = aligned(array, here * length + extra);
-    if (extra > 0) {
-      const start = block.byteOffset + here * length * array.BYTES_PER_ELEMENT;
-      behind = new Uint8Array(block.buffer, start, staging);
-    }
-    for (let i = 0; i < here; i++) out.push(block.subarray(i * length, (i + 1) * length));
+  const buffers: KvBuffer[] = [];
+  const blocks: Shared<KvBuffer>[] = [];
+  while (buffers.length < count) {
+    const here = Math.min(perBlock, count - buffers.length);
+    const block = alignedShared(array, here * length);
+    blocks.push(block);
+    for (let i = 0; i < here; i++) buffers.push(block.data.subarray(i * length, (i + 1) * length));
   }
-  return { buffers: out, staging: behind };
+  return { buffers, blocks };
 }

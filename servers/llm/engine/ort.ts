@@ -88,7 +88,27 @@ export interface Typed<T> {
  * no buffer of their own). Pages of it that were never written take no memory.
  */
 export function aligned<T>(type: Typed<T>, length: number): T {
-  const buffer = new ArrayBuffer(length * type.BYTES_PER_ELEMENT + ALIGNMENT);
+  return alignedIn(new ArrayBuffer(length * type.BYTES_PER_ELEMENT + ALIGNMENT), type, length);
+}
+
+/** Memory for other threads to write to, too. */
+export interface Shared<T> {
+  readonly memory: SharedArrayBuffer;
+  /** Over an ArrayBuffer of the same bytes, as long as whoever has it holds `memory`. */
+  readonly data: T;
+}
+
+/**
+ * As `aligned`, in memory that is shared. V8 copies within that word by word, which takes
+ * half as long again, so this thread has another view of it.
+ */
+export function alignedShared<T>(type: Typed<T>, length: number): Shared<T> {
+  const memory = new SharedArrayBuffer(length * type.BYTES_PER_ELEMENT + ALIGNMENT);
+  const view = koffi.view(koffi.address(new Uint8Array(memory)), memory.byteLength);
+  return { memory, data: alignedIn(view, type, length) };
+}
+
+function alignedIn<T>(buffer: ArrayBuffer, type: Typed<T>, length: number): T {
   const past = Number(koffi.address(buffer) % BigInt(ALIGNMENT));
   return new type(buffer, past === 0 ? 0 : ALIGNMENT - past, length);
 }
@@ -116,19 +136,19 @@ class Native {
 }
 
 /** What every session and tensor of the process shares. */
-const shared: { environment?: Native; memory?: Native } = {};
+const common: { environment?: Native; memory?: Native } = {};
 
 function environment(): Native {
-  shared.environment ??= new Native("releaseEnv", make("createEnv", QUIET, "contix"));
-  return shared.environment;
+  common.environment ??= new Native("releaseEnv", make("createEnv", QUIET, "contix"));
+  return common.environment;
 }
 
 function cpuMemory(): Native {
-  shared.memory ??= new Native(
+  common.memory ??= new Native(
     "releaseMemoryInfo",
     make("createCpuMemoryInfo", DEVICE_ALLOCATOR, DEFAULT_MEMORY),
   );
-  return shared.memory;
+  return common.memory;
 }
 
 /**

@@ -130,8 +130,8 @@ export class PageMover {
         );
       }
       // First this: it keeps the model from writing there by itself.
-      const fill = this.#ports.pages.inSlot(slot.index, read.start);
-      const bytes = this.#swap.read(read.block, read.name, fill);
+      const place = this.#ports.pages.inSlot(slot.index, read.start);
+      const bytes = this.#swap.read(read.block, read.name, place);
       const over = this.#arrive(slot, slot.reading, bytes, read);
       slot.reading = over;
       this.#watch(

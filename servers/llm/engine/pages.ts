@@ -2,6 +2,7 @@
  * A model's pages: places in RAM for KV that is in no slot. What goes where is the
  * kernel's business; a model only moves bytes, from memory to memory, at once.
  */
+import type { PageMemory, Place } from "./page-memory.js";
 
 /** Tokens of a page; kernel/mm/page.ts says what a page is. */
 export const PAGE_TOKENS = 16;
@@ -21,26 +22,12 @@ export interface Pages {
   /** The bytes of a frame, in an order of the model's own. */
   frame(frame: number): readonly Uint8Array[];
   /**
-   * What fills the 16 positions from start on, with the bytes of a frame in the same order:
-   * from now on the model writes nothing there by itself. The slot's content ends there.
+   * Where the 16 positions from start on lie, of which the bytes come in the order of a
+   * frame's: from now on the model writes nothing there by itself. The slot's content ends there.
    */
-  inSlot(slot: number, start: number): Fill;
-  /** Memory from which `Fill` takes bytes at the least cost; whoever reads pages may have it. */
-  readonly staging?: Uint8Array;
-}
-
-/** Takes the bytes of one page, at once. */
-export type Fill = (bytes: Uint8Array) => void;
-
-/** Fills a page that lies in these pieces. */
-export function fillPieces(pieces: readonly Uint8Array[]): Fill {
-  return (bytes) => {
-    let at = 0;
-    for (const piece of pieces) {
-      piece.set(bytes.subarray(at, at + piece.length));
-      at += piece.length;
-    }
-  };
+  inSlot(slot: number, start: number): Place;
+  /** In which the places are. */
+  readonly memory: PageMemory;
 }
 
 /** Of a model that has none. */
@@ -51,6 +38,7 @@ export const NO_PAGES: Pages = {
   load: none,
   frame: none,
   inSlot: none,
+  memory: { memories: [], pieces: [], length: 0 },
 };
 
 function none(): never {

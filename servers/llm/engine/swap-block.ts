@@ -12,7 +12,7 @@
 import { createCipheriv } from "node:crypto";
 
 const HEADER_BYTES = 64;
-const NAME_BYTES = 32;
+export const NAME_BYTES = 32;
 const CHECKSUM_AT = NAME_BYTES + 4;
 const CHECKSUM_BYTES = 16;
 const DISK_PAGE = 4096;
@@ -35,8 +35,8 @@ export class BlockFormat {
     return this.#pageBytes + HEADER_BYTES;
   }
 
-  /** Makes `block` [length] of a page and its name. */
-  seal(name: Uint8Array, page: readonly Uint8Array[], block: Buffer): void {
+  /** Puts a page, which lies in pieces, into `block` [length]. */
+  gather(page: readonly Uint8Array[], block: Uint8Array): void {
     let at = 0;
     for (const piece of page) {
       block.set(piece, at);
@@ -45,10 +45,14 @@ export class BlockFormat {
     if (at !== this.#pageBytes) {
       throw new RangeError(`a page of ${at}, not ${this.#pageBytes} bytes`);
     }
-    block.fill(0, at);
-    block.set(name, at);
-    block.writeUInt32LE(this.#pageBytes, at + NAME_BYTES);
-    block.set(this.#checksum(block), at + CHECKSUM_AT);
+  }
+
+  /** Says in `block` [length] whose page it holds, and with which bytes. */
+  seal(name: Uint8Array, block: Buffer): void {
+    block.fill(0, this.#pageBytes);
+    block.set(name, this.#pageBytes);
+    block.writeUInt32LE(this.#pageBytes, this.#pageBytes + NAME_BYTES);
+    block.set(this.#checksum(block), this.#pageBytes + CHECKSUM_AT);
   }
 
   /** Whether `block` [length or more] holds the page `name`, as it was sealed. */
@@ -63,7 +67,7 @@ export class BlockFormat {
 
   /** The page in `block`. */
   page(block: Buffer): Uint8Array {
-    return new Uint8Array(block.buffer, block.byteOffset, this.#pageBytes);
+    return block.subarray(0, this.#pageBytes);
   }
 
   /** Of the bytes, the name and the length. */

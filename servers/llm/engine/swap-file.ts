@@ -7,66 +7,69 @@
  * of its bytes (swap-block.ts), or it is a bad page. It needs no order and no sync, since
  * it is a cache: after a crash of the machine the kernel begins a new one.
  *
- * A write is collected into a buffer at once and goes to the disk later, one at a time; of
- * such buffers there are few, and when all are taken the write is refused as "busy". A
- * read goes through a buffer too: checked in one piece it takes less time than read and
- * checked in the hundred pieces that a page is in its slot, and no bad page gets there.
- * Both use threads of the pool on which the model's runs wait their turn too, so that a
- * slow disk may never have all of them.
- *
- * Reads of blocks that lie one behind the other are one read of the file, as many as the
- * buffer has room for: a context's pages were written in order. While one buffer is checked
- * and taken, the other is being read.
+ * Its threads do the work: one writes, the others read, check and put pages into their
+ * slots, so that neither holds up the event loop, nor a slow disk the reads or the model's
+ * runs. A write is collected into a buffer at once; of such buffers there are few, and when
+ * all are taken the write is refused as "busy".
  */
 
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ContixError, type Errno } from "../../../proto/errno.js";
-import { BlockReads, words } from "./block-reads.js";
-import { Lane } from "./lane.js";
-import type { Fill } from "./pages.js";
+import { workerFile } from "../worker-file.js";
+import { BlockReads } from "./block-reads.js";
+import type { PageMemory, Place } from "./page-memory.js";
+import type { Pages } from "./pages.js";
 import { preallocate } from "./preallocate.js";
 import { BUSY, type Swap } from "./swap.js";
 import { BlockFormat } from "./swap-block.js";
+import type { SwapWorkerData } from "./swap-protocol.js";
+import { SwapThread } from "./swap-thread.js";
 
-/** Of the pool's four threads one is the model's, and two are for reads. */
-const WRITERS = 1;
+const READERS = 2;
 
 /** Writes that may wait for the disk, bytes; and at least so many pages. */
 const STAGING_BYTES = 32 * 2 ** 20;
 const LEAST_STAGED = 4;
 
+/** JavaScript heap of a thread: pages are outside of it, and messages are small. */
+const HEAP = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 };
+
 export class SwapFile implements Swap {
   readonly blocks: number;
   readonly #file: FileHandle;
   readonly #format: BlockFormat;
-  readonly #writers = new Lane(WRITERS);
-  /** Buffers of blocks: those that no write has, and how many may still be made. */
-  readonly #free: Buffer[] = [];
-  #unmade: number;
+  readonly #memory: PageMemory;
+  /** Blocks that wait to be written; what was never used takes no memory. */
+  readonly #staging: SharedArrayBuffer;
+  /** Those that no write has. */
+  readonly #free: number[];
+  readonly #writer: SwapThread;
+  readonly #readers: readonly SwapThread[];
   readonly #reads: BlockReads;
+  readonly #underWay = new Set<Promise<string>>();
 
-  private constructor(file: FileHandle, format: BlockFormat, blocks: number, staging?: Uint8Array) {
+  private constructor(file: FileHandle, format: BlockFormat, blocks: number, pages: SwapPages) {
     this.blocks = blocks;
     this.#file = file;
     this.#format = format;
-    this.#reads = new BlockReads(file, format, staging);
-    this.#unmade = Math.max(LEAST_STAGED, Math.floor(STAGING_BYTES / format.length));
+    this.#memory = pages.memory;
+    const staged = Math.max(LEAST_STAGED, Math.floor(STAGING_BYTES / format.length));
+    this.#staging = new SharedArrayBuffer(staged * format.length);
+    this.#free = Array.from({ length: staged }, (_, i) => staged - 1 - i);
+    const thread = () => this.#thread(file.fd, pages);
+    this.#writer = thread();
+    this.#readers = Array.from({ length: READERS }, thread);
+    this.#reads = new BlockReads(this.#readers, pages.bytes);
   }
 
   /**
-   * Opens the file at `path`, or makes it, with `size` bytes at most. Reads go through
-   * `staging`, or memory of its own.
+   * Opens the file at `path`, or makes it, with `size` bytes at most, for `pages`.
    * @throws ContixError ENOSPC, EACCES, EINVAL, EIO: there is no such file then
    */
-  static async open(
-    path: string,
-    size: number,
-    pageBytes: number,
-    staging?: Uint8Array,
-  ): Promise<SwapFile> {
-    const format = new BlockFormat(pageBytes);
+  static async open(path: string, size: number, pages: SwapPages): Promise<SwapFile> {
+    const format = new BlockFormat(pages.bytes);
     const blocks = Math.floor(size / format.stride);
     if (blocks === 0) {
       const page = `a page takes ${format.stride} bytes`;
@@ -77,47 +80,54 @@ export class SwapFile implements Swap {
       await mkdir(dirname(path), { mode: 0o700 }).catch(() => {});
       const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
       await prepare(file, path, blocks * format.stride);
-      return new SwapFile(file, format, blocks, staging);
+      return new SwapFile(file, format, blocks, pages);
     } catch (error) {
-      throw new ContixError(errnoOf(error), `the swap file ${path}: ${words(error)}`, {
-        cause: error,
-      });
+      const words = error instanceof Error ? error.message : String(error);
+      throw new ContixError(errnoOf(error), `the swap file ${path}: ${words}`, { cause: error });
     }
   }
 
   write(block: number, name: Uint8Array, page: readonly Uint8Array[]): Promise<string> {
-    const buffer = this.#takeBuffer();
-    if (buffer === undefined) return Promise.resolve(BUSY);
-    this.#format.seal(name, page, buffer);
-    return this.#writers.run(async () => {
-      try {
-        await writeAll(this.#file, buffer, block * this.#format.stride);
-        return "";
-      } catch (error) {
-        return words(error);
-      } finally {
-        this.#free.push(buffer);
-      }
-    });
+    const at = this.#free.pop();
+    if (at === undefined) return Promise.resolve(BUSY);
+    const { length } = this.#format;
+    this.#format.gather(page, new Uint8Array(this.#staging, at * length, length));
+    return this.#watch(this.#write(block, name, at));
   }
 
-  read(block: number, name: Uint8Array, fill: Fill): Promise<string> {
-    return this.#reads.read(block, name, fill);
+  read(block: number, name: Uint8Array, place: Place): Promise<string> {
+    if (place.memory !== this.#memory) throw new RangeError("a place in other memory");
+    return this.#watch(this.#reads.read(block, name, place));
   }
 
   async close(): Promise<void> {
-    await this.#reads.idle();
-    await this.#writers.idle();
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    await Promise.all([this.#writer, ...this.#readers].map((thread) => thread.close()));
     await this.#file.close();
   }
 
-  #takeBuffer(): Buffer | undefined {
-    const free = this.#free.pop();
-    if (free !== undefined || this.#unmade === 0) return free;
-    this.#unmade -= 1;
-    return Buffer.allocUnsafeSlow(this.#format.length);
+  async #write(block: number, name: Uint8Array, at: number): Promise<string> {
+    const names = Uint8Array.from(name);
+    const [error = ""] = await this.#writer.ask({ kind: "write", moves: [{ block, at }], names });
+    this.#free.push(at);
+    return error;
+  }
+
+  #watch(work: Promise<string>): Promise<string> {
+    this.#underWay.add(work);
+    void work.finally(() => this.#underWay.delete(work));
+    return work;
+  }
+
+  #thread(file: number, { bytes, memory }: SwapPages): SwapThread {
+    const workerData: SwapWorkerData = { file, pageBytes: bytes, memory, staging: this.#staging };
+    const options = { workerData, name: "swap", resourceLimits: HEAP };
+    return new SwapThread(() => workerFile(import.meta.url, "swap-worker", options));
   }
 }
+
+/** What is to be known of a model's pages. */
+export type SwapPages = Pick<Pages, "bytes" | "memory">;
 
 /** Gives the file its size, unless it has it; what can not have it is removed. */
 async function prepare(file: FileHandle, path: string, length: number): Promise<void> {
@@ -131,13 +141,6 @@ async function prepare(file: FileHandle, path: string, length: number): Promise<
     await file.close();
     if (found.isFile()) await rm(path, { force: true });
     throw error;
-  }
-}
-
-async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
-    at += bytesWritten;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Fill } from "./pages.js";
+import type { Place } from "./page-memory.js";
 
 /** What moves pages between RAM and a place that outlives this process. */
 export interface Swap {
@@ -10,17 +10,13 @@ export interface Swap {
    */
   write(block: number, name: Uint8Array, page: readonly Uint8Array[]): Promise<string>;
   /**
-   * Brings a page back: `fill` gets its bytes, and is not called when that goes wrong. They
-   * are its own until it returns.
+   * Brings a page back to its place, which is not touched when the page is not right.
    * @returns "", or why not: BAD_PAGE, the system's words
    */
-  read(block: number, name: Uint8Array, fill: Fill): Promise<string>;
+  read(block: number, name: Uint8Array, place: Place): Promise<string>;
   /** Settles when nothing is under way any more. */
   close(): Promise<void>;
 }
-
-/** Reads at once: of the thread pool's four threads, one is the model's and one for writes. */
-export const READERS = 2;
 
 /** The block holds no page of that name, or not all of it as it was written. */
 export const BAD_PAGE = "bad page";

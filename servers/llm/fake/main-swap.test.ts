@@ -145,7 +145,7 @@ async function read(life: Life): Promise<string[]> {
 
 it("goes on from pages that a killed driver had written", async () => {
   const first = await start();
-  expect(first.ready).toMatchObject({ frames: 4681, blocks: 256, pageBytes: 224 });
+  expect(first.ready).toMatchObject({ frames: 4096, blocks: 256, pageBytes: 256 });
   const text = await answerAndWrite(first);
   expect(text.length).toBeGreaterThan(20);
   expect(first.pages.map(({ error }) => error)).toEqual(["", "", ""]);
@@ -164,6 +164,6 @@ it("goes on from pages that a killed driver had written", async () => {
 
 it("goes on without a swap file where there can be none", async () => {
   const life = await start({ swap: join(home, "no", "such", "place", "fake.swap") });
-  expect(life.ready).toMatchObject({ frames: 4681, blocks: 0 });
+  expect(life.ready).toMatchObject({ frames: 4096, blocks: 0 });
   expect((await life.answer(0, 0)).length).toBeGreaterThan(20);
 });

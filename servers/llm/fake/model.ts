@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ContixError } from "../../../proto/errno.js";
 import type { Open } from "../../../proto/gen/contix/driver/v1/llm.js";
 import type { DecodeRow, Model, ModelInfo } from "../engine/model.js";
-import { fillPieces, PAGE_TOKENS, type Pages } from "../engine/pages.js";
+import { PAGE_TOKENS, type Pages } from "../engine/pages.js";
 import type { FakeOptions } from "./options.js";
 import { type Clock, Pace } from "./pace.js";
 import { Story, TOKEN_BYTES } from "./story.js";
@@ -123,7 +123,8 @@ function pages(story: Story, frames: number): Pages {
     frames,
     save: (slot, start, count, frame) => story.save(slot, start, count, frame * PAGE_TOKENS),
     load: (frame, slot, start, count) => story.load(frame * PAGE_TOKENS, slot, start, count),
-    frame: (frame) => story.views(undefined, frame * PAGE_TOKENS, PAGE_TOKENS),
-    inSlot: (slot, start) => fillPieces(story.views(slot, start, PAGE_TOKENS)),
+    frame: (frame) => story.framed(frame * PAGE_TOKENS, PAGE_TOKENS),
+    inSlot: (slot, start) => story.place(slot, start),
+    memory: story.memory,
   };
 }

@@ -9,6 +9,8 @@
  * sentences, another seed of sampling soon tells another story, and a wrong token or a
  * lost one anywhere in the history changes all that follows.
  */
+import type { PageMemory, Place } from "../engine/page-memory.js";
+import { PAGE_TOKENS } from "../engine/pages.js";
 import { END_OF_TEXT, TURN_END, VOCAB } from "./vocabulary.js";
 import { WORD_LIST } from "./words.js";
 
@@ -29,7 +31,7 @@ const NOISE_STATES = 4096;
 
 /** The history of one slot, or of all frames, one behind the other. */
 interface History {
-  readonly tokens: Uint16Array;
+  readonly tokens: Uint32Array;
   readonly hashes: Uint32Array;
   /** Where the word at a position began, or, after a space, where the next one begins. */
   readonly wordStarts: Uint32Array;
@@ -37,11 +39,17 @@ interface History {
   readonly words: Uint32Array;
 }
 
+/** One that lies in memory of its own. */
+type Shared = Readonly<Record<keyof History, Uint32Array<SharedArrayBuffer>>>;
+
 /** Of which a history consists; and what they take, bytes a token. */
 const PARTS = ["tokens", "hashes", "wordStarts", "words"] as const;
-export const TOKEN_BYTES = 14;
+export const TOKEN_BYTES = 4 * PARTS.length;
 
 export class Story {
+  /** The slots, where pages are read into them. */
+  readonly memory: PageMemory;
+  readonly #slotTokens: number;
   readonly #slots: readonly History[];
   readonly #frames: History;
   readonly #first: number;
@@ -58,7 +66,16 @@ export class Story {
     slotTokens: number,
     frameTokens: number = 0,
   ) {
-    this.#slots = Array.from({ length: slots }, () => history(slotTokens));
+    const all = history(slots * slotTokens);
+    this.#slotTokens = slotTokens;
+    this.#slots = Array.from({ length: slots }, (_, slot) =>
+      part(all, slot * slotTokens, (slot + 1) * slotTokens),
+    );
+    this.memory = {
+      memories: PARTS.map((name) => all[name].buffer),
+      pieces: PARTS.map((_, memory) => ({ memory, start: 0 })),
+      length: PAGE_TOKENS * 4,
+    };
     this.#frames = history(frameTokens);
     this.#first = mix(Math.floor(seed) >>> 0, Math.floor(seed / 2 ** 32) >>> 0);
     this.#leastWords = Math.floor(words / 4);
@@ -97,13 +114,18 @@ export class Story {
     move(this.#frames, at, this.#slot(slot), start, count);
   }
 
-  /** The bytes of `count` tokens of a slot; without one, of the frames. */
-  views(slot: number | undefined, start: number, count: number): Uint8Array[] {
-    const history = slot === undefined ? this.#frames : this.#slot(slot);
-    return PARTS.map((part) => {
-      const { buffer, byteOffset, byteLength } = history[part].subarray(start, start + count);
+  /** The bytes of `count` tokens of the frames. */
+  framed(at: number, count: number): Uint8Array[] {
+    const framed = part(this.#frames, at, at + count);
+    return PARTS.map((name) => {
+      const { buffer, byteOffset, byteLength } = framed[name];
       return new Uint8Array(buffer, byteOffset, byteLength);
     });
+  }
+
+  /** Where the tokens of a slot from start on are read to. */
+  place(slot: number, start: number): Place {
+    return { memory: this.memory, at: (slot * this.#slotTokens + start) * 4 };
   }
 
   /** The logits [VOCAB] of what follows the first `length` tokens of `slot` (1 or more), to `out`. */
@@ -139,12 +161,18 @@ export class Story {
   }
 }
 
-function history(tokens: number): History {
+function history(tokens: number): Shared {
+  const words = () => new Uint32Array(new SharedArrayBuffer(tokens * 4));
+  return { tokens: words(), hashes: words(), wordStarts: words(), words: words() };
+}
+
+/** Of a history, as a view. */
+function part({ tokens, hashes, wordStarts, words }: History, from: number, to: number): History {
   return {
-    tokens: new Uint16Array(tokens),
-    hashes: new Uint32Array(tokens),
-    wordStarts: new Uint32Array(tokens),
-    words: new Uint32Array(tokens),
+    tokens: tokens.subarray(from, to),
+    hashes: hashes.subarray(from, to),
+    wordStarts: wordStarts.subarray(from, to),
+    words: words.subarray(from, to),
   };
 }
 
@@ -153,13 +181,13 @@ function move(from: History, start: number, to: History, at: number, count: numb
 }
 
 /** What follows `said` in `word`; a space after it, and where it was left. */
-function nextByte(word: Uint8Array | undefined, said: Uint16Array): number {
+function nextByte(word: Uint8Array | undefined, said: Uint32Array): number {
   if (word === undefined || said.some((byte, i) => byte !== word[i])) return SPACE;
   return word[said.length] ?? SPACE;
 }
 
 /** A sentence begins after a full stop and a space, or where no text is before. */
-function beginsSentence(tokens: Uint16Array, start: number): boolean {
+function beginsSentence(tokens: Uint32Array, start: number): boolean {
   const last = start === 0 ? NEWLINE : tokens[start - 1];
   return last !== SPACE || tokens[start - 2] === PERIOD;
 }

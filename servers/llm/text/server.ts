@@ -6,10 +6,11 @@
  * Requests are answered in order. When the thread is lost (a text too large for its
  * memory, a fault) its pending requests fail with EIO, and the next request starts another.
  */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { ContixError } from "../../../proto/errno.js";
 import type { ChatTail } from "../../../proto/gen/contix/driver/v1/llm.js";
 import type { Message } from "../../../proto/gen/contix/v1/calls.js";
+import { workerFile } from "../worker-file.js";
 import type { ChatOptions } from "./chat.js";
 import { ByteDetokenizer, type Detokenizer } from "./detokenizer.js";
 import type { EncodeTextOptions } from "./model-text.js";
@@ -108,7 +109,10 @@ class ThreadedTextServer implements TextServer {
   }
 
   #start(): Worker {
-    const worker = newWorker({ dir: this.#dir }, this.#heapMiB);
+    const workerData: WorkerData = { dir: this.#dir };
+    const resourceLimits = { maxOldGenerationSizeMb: this.#heapMiB };
+    const options = { workerData, name: "text", resourceLimits };
+    const worker = workerFile(import.meta.url, "worker", options);
     this.#worker = worker;
     worker.on("message", (response: Response) => this.#hear(worker, response));
     worker.on("error", (error) => this.#lost(worker, died(error.message)));
@@ -139,25 +143,6 @@ class ThreadedTextServer implements TextServer {
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }
-}
-
-/**
- * Runs worker.ts as it lies beside this file: compiled; or, when this file itself runs as
- * a source (tests, tsx), as a source too, by way of tsx's API.
- */
-function newWorker(workerData: WorkerData, heapMiB: number): Worker {
-  const options = {
-    workerData,
-    name: "text",
-    execArgv: [],
-    resourceLimits: { maxOldGenerationSizeMb: heapMiB },
-  };
-  if (!import.meta.url.endsWith(".ts")) {
-    return new Worker(new URL("./worker.js", import.meta.url), options);
-  }
-  const here = JSON.stringify(import.meta.url);
-  const start = `import("tsx/esm/api").then(({ tsImport }) => tsImport("./worker.ts", ${here}))`;
-  return new Worker(start, { ...options, eval: true });
 }
 
 function died(why: string): ContixError {

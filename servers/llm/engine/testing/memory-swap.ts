@@ -1,6 +1,6 @@
 /** A swap file for tests, in memory: it outlives its driver when the test keeps it. */
 
-import type { Fill } from "../pages.js";
+import { PageFiller, type Place } from "../page-memory.js";
 import { BAD_PAGE, type Swap } from "../swap.js";
 
 interface StoredPage {
@@ -26,11 +26,11 @@ export class MemorySwap implements Swap {
     return "";
   }
 
-  async read(block: number, name: Uint8Array, fill: Fill): Promise<string> {
+  async read(block: number, name: Uint8Array, { memory, at }: Place): Promise<string> {
     await this.#later();
     const stored = this.#stored.get(block);
     if (stored?.name !== key(name)) return BAD_PAGE;
-    fill(stored.bytes);
+    new PageFiller(memory, stored.bytes).fill(at);
     return "";
   }
 

@@ -1,6 +1,6 @@
 /** The KV of models for tests: one 32-bit word a token, in slots and in frames. */
 
-import { fillPieces, PAGE_TOKENS, type Pages } from "../pages.js";
+import { PAGE_TOKENS, type Pages } from "../pages.js";
 
 interface WordSlot {
   readonly words: Uint32Array;
@@ -9,16 +9,19 @@ interface WordSlot {
 
 export class WordKv {
   readonly pages: Pages;
+  readonly #slotTokens: number;
   readonly #slots: readonly WordSlot[];
   readonly #frames: Uint32Array;
 
   constructor(slots: number, slotTokens: number, frames: number) {
-    this.#slots = Array.from({ length: slots }, () => ({
-      words: new Uint32Array(slotTokens),
+    this.#slotTokens = slotTokens;
+    const shared = new SharedArrayBuffer(slots * slotTokens * 4);
+    this.#slots = Array.from({ length: slots }, (_, slot) => ({
+      words: new Uint32Array(shared, slot * slotTokens * 4, slotTokens),
       length: 0,
     }));
     this.#frames = new Uint32Array(frames * PAGE_TOKENS);
-    this.pages = this.#pages(frames);
+    this.pages = this.#pages(frames, shared);
   }
 
   /** The words of a slot. */
@@ -41,19 +44,21 @@ export class WordKv {
     this.#put(to, 0, this.words(from).subarray(0, tokens));
   }
 
-  #pages(frames: number): Pages {
+  #pages(frames: number, shared: SharedArrayBuffer): Pages {
+    const length = PAGE_TOKENS * 4;
+    const memory = { memories: [shared], pieces: [{ memory: 0, start: 0 }], length };
     return {
-      bytes: PAGE_TOKENS * 4,
+      bytes: length,
       frames,
       save: (slot, start, count, frame) =>
         this.#frames.set(this.words(slot).subarray(start, start + count), frame * PAGE_TOKENS),
       load: (frame, slot, start, count) => this.#put(slot, start, this.#framed(frame, count)),
       frame: (frame) => [bytes(this.#framed(frame, PAGE_TOKENS))],
       inSlot: (index, start) => {
-        const slot = this.#slot(index);
-        slot.length = start + PAGE_TOKENS;
-        return fillPieces([bytes(slot.words.subarray(start, slot.length))]);
+        this.#slot(index).length = start + PAGE_TOKENS;
+        return { memory, at: (index * this.#slotTokens + start) * 4 };
       },
+      memory,
     };
   }
 
