@@ -24,8 +24,8 @@ export async function measureMoves(name: string, threads: number): Promise<Measu
   const options = { slots: 2, slotTokens, threads, pageMemory: PAGE_MEMORY };
   const model = await OnnxModel.open(await compiledModel(name), options);
   try {
-    const { bytes, staging } = model.pages;
-    const swap = await SwapFile.open(join(folder, "swap"), 2 * most * bytes, bytes, staging);
+    const { pages } = model;
+    const swap = await SwapFile.open(join(folder, "swap"), 2 * most * pages.bytes, pages);
     try {
       const prompt = Array.from({ length: most * PAGE_TOKENS }, (_, i) => 2 + (i % 100));
       await model.prefill(0, 0, prompt, false);

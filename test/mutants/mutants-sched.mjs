@@ -44,6 +44,13 @@ const ROWS = [
     OF("priority"),
   ],
   [
+    "stories: a waiting burst never becomes more urgent",
+    "kernel/sched/policies/priority.ts",
+    "since + nice * agingUs",
+    "0 * since + nice * agingUs",
+    STORIES,
+  ],
+  [
     "sim: a move of pages that nobody measured costs what it did elsewhere",
     "bench/sim/sched/fit.ts",
     "if (each.length === 0) throw",

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { Story } from "./sched-story.js";
 
-const RUNS = Number(process.env.CONTIX_SIM_RUNS ?? 60);
+const RUNS = Number(process.env.CONTIX_SIM_RUNS ?? 100);
 const ONE = process.env.CONTIX_SIM_SEED;
 const LIMIT_MS = 60_000 + RUNS * 1000;
 
@@ -33,7 +33,7 @@ describe("the kernel", () => {
         }
       }
       // A run of many is a figure: what it saw is said.
-      if (RUNS > 60) process.stderr.write(`${seeds.length} stories: ${JSON.stringify(sum)}\n`);
+      if (RUNS > 100) process.stderr.write(`${seeds.length} stories: ${JSON.stringify(sum)}\n`);
       expect(sum.checks).toBeGreaterThan(0);
       // Stories in which nothing happens would prove nothing.
       if (seeds.length < 50) return;

@@ -139,7 +139,7 @@ export class WaitWatch {
     const turns = begun - wait.ripe.turns;
     if (turns <= most) return;
     throw new Error(
-      `a burst waits ${now - since} µs, for ${turns} turns of its class, ${most} at most`,
+      `a burst waits ${Math.round(now - since)} µs, for ${turns} turns of its class, ${most} at most`,
     );
   }
 
