@@ -188,15 +188,13 @@ class Generation implements BurstListener {
   end(end: BurstEnd): void {
     const effects = this.#leave();
     const usage = this.#usage();
-    if (end.kind === "failed") {
-      this.#call.fail(end.error, usage, effects);
-      this.#watchMark();
-      return;
+    if (end.kind === "failed") this.#call.fail(end.error, usage, effects);
+    else {
+      this.#stream?.finish();
+      const { finish, stop } = end;
+      const value = { ...this.#answer.written, finish, seed: this.#seed, stop, edit: this.#edit };
+      this.#call.done({ $case: "generate", value }, effects, usage);
     }
-    this.#stream?.finish();
-    const { finish, stop } = end;
-    const value = { ...this.#answer.written, finish, seed: this.#seed, stop, edit: this.#edit };
-    this.#call.done({ $case: "generate", value }, effects, usage);
     this.#watchMark();
   }
 
