@@ -60,7 +60,7 @@ export async function runSuite(copy, { tests, only }, { bail }) {
 
 /** Resolves with the end of what it said on stderr. */
 function vitest(copy, args) {
-  const env = { CONTIX_SIM_RUNS: "60", CONTIX_SIM_SHRINK: "0", ...process.env };
+  const env = { CONTIX_SIM_RUNS: "100", CONTIX_SIM_SHRINK: "0", ...process.env };
   const child = spawn("node_modules/.bin/vitest", args, {
     cwd: copy,
     env,
