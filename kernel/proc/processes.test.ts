@@ -117,6 +117,32 @@ describe("the process table", () => {
     expect(accounts.of(pid).syscalls).toBe(0);
   });
 
+  it("tells no waiter of a program that could not be started, unless it was the last child", () => {
+    const { procs, create, journal } = table(9);
+    const parent = create(0n, false).pid;
+    const failing = create(parent).pid;
+    const child = create(parent).pid;
+    const told: string[] = [];
+    const wait = () =>
+      procs.wait({
+        ...{ parent, pid: 0n, failed: ({ code }) => told.push(code) },
+        found: ({ pid }) => {
+          told.push(`${pid}`);
+          journal.append(procs.reap(pid));
+        },
+      });
+    wait();
+    procs.discard(failing, "spawn failed");
+    expect(told).toEqual([]);
+    procs.exited(child, 0, "exit");
+    expect(told).toEqual([`${child}`]);
+    const last = create(parent).pid;
+    wait();
+    procs.discard(last, "spawn failed");
+    expect(told).toEqual([`${child}`, "ECHILD"]);
+    expect(procs.get(last)).toBeUndefined();
+  });
+
   it("ends an OS process that comes when its process is over", () => {
     const { procs, create } = table(9);
     const { pid } = create(0n);

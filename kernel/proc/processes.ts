@@ -65,6 +65,8 @@ export class Processes {
   readonly #grace = new Map<bigint, () => void>();
   readonly #waiters: Waiters;
   #ending = false;
+  /** Nobody ever heard of it: no waiter does. */
+  #unheard: bigint | undefined;
   /** Who starts programs again that have ended. */
   readonly supervisor: Supervisor;
   readonly signals: Signals;
@@ -259,7 +261,7 @@ export class Processes {
     log.debug({ process: showId(pid), code, cause }, "process over");
     ipc.processOver(pid);
     time.processOver(pid);
-    this.#waiters.over(process);
+    if (pid !== this.#unheard) this.#waiters.over(process);
     this.#reapOrphans();
   }
 
@@ -279,6 +281,16 @@ export class Processes {
     this.supervisor.release(pid);
     this.#os.get(pid)?.signal("SIGKILL");
     this.exited(pid, 137, cause);
+  }
+
+  /** Ends a process that never ran, and forgets it: nobody was told its pid, so no waiter hears of it. */
+  discard(pid: bigint, cause: string): void {
+    const parent = this.get(pid)?.parent;
+    this.#unheard = pid;
+    this.end(pid, cause);
+    this.#unheard = undefined;
+    this.#kernel.journal.append(this.reap(pid));
+    if (parent !== undefined) this.#waiters.childless(parent);
   }
 
   /** Ends the process by force. */

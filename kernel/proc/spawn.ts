@@ -44,8 +44,7 @@ export async function spawn(kernel: Kernel, call: Call): Promise<void> {
     if (call.over) os.signal("SIGKILL");
     call.done({ $case: "spawn", value: { pid, handle, handles } });
   } catch (error) {
-    kernel.procs.end(pid, "spawn failed");
-    kernel.journal.append(kernel.procs.reap(pid));
+    kernel.procs.discard(pid, "spawn failed");
     throw error;
   }
 }

@@ -39,10 +39,15 @@ export class Waiters {
     if (!waiter) return;
     this.#waiting.delete(waiter);
     waiter.found(child);
-    for (const other of candidates) {
-      if (!this.#waiting.has(other) || this.#children(other).length > 0) continue;
-      this.#waiting.delete(other);
-      other.failed(noChild(other));
+    this.childless(child.parent);
+  }
+
+  /** Tells those of a parent's waiters whose child is gone, or who have none any more. */
+  childless(parent: bigint): void {
+    for (const waiter of [...this.#waiting]) {
+      if (waiter.parent !== parent || this.#children(waiter).length > 0) continue;
+      this.#waiting.delete(waiter);
+      waiter.failed(noChild(waiter));
     }
   }
 

@@ -222,9 +222,16 @@ export const MUTANTS = [
   {
     name: "guard: a waiter waits on for a child that another took",
     file: "kernel/proc/waiters.ts",
-    from: "      other.failed(noChild(other));\n",
+    from: "      waiter.failed(noChild(waiter));\n",
     to: "",
     tests: ["kernel/proc/waiters.test.ts"],
+  },
+  {
+    name: "guard: a waiter hears of a program that could not be started",
+    file: "kernel/proc/processes.ts",
+    from: "    if (pid !== this.#unheard) this.#waiters.over(process);\n",
+    to: "    this.#waiters.over(process);\n",
+    tests: ["kernel/proc/processes.test.ts"],
   },
   {
     name: "guard: a program that starts too late runs on",
