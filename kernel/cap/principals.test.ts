@@ -65,7 +65,7 @@ describe("with a file that can not be written", () => {
       /^EIO: it is done/,
     );
     expect(over(alice)).toBe("alice was removed");
-    expect(to.erased).toEqual(["principal:alice"]);
+    expect(to.erased).toEqual(["alice"]);
     expect(await to.outcome(boss, "principalRemove", { name: "alice" })).toMatch(
       /^EIO: it is done/,
     );

@@ -114,7 +114,7 @@ export function applyProcess(state: State, record: ProcRecord): void {
       process.stopped = false;
       if (!process.exit) closeInbox(state, process);
       orphan(state, record.pid);
-      if (!process.exit && !hasLivingParent(state, process)) leavePlace(state, process);
+      if (!process.exit && !hasLivingParent(state, process)) forsake(state, process);
       process.exit = { code: record.code, cause: record.cause, at: record.at };
       process.tokenHash = "";
       process.resumeHash = "";
@@ -159,9 +159,15 @@ function budgetsOf(
 function orphan(state: State, parent: bigint): void {
   for (const child of state.processes.values()) {
     if (child.parent !== parent) continue;
-    child.parent = INIT;
-    if (child.exit) leavePlace(state, child);
+    if (child.exit) forsake(state, child);
+    else child.parent = INIT;
   }
+}
+
+/** It is over, and nobody will wait for it. */
+function forsake(state: State, process: ProcessState): void {
+  process.parent = INIT;
+  leavePlace(state, process);
 }
 
 /**

@@ -1,4 +1,4 @@
-/** Forks of a context in a slot: its last few tokens are theirs too, while they have them. */
+/** What goes from a slot to frames with the next plan: of contexts, of their forks, and of those that are gone. */
 import { expect, it } from "vitest";
 import { memoryJournal } from "../journal/journal.js";
 import { evictionPolicy } from "./eviction/policies.js";
@@ -31,7 +31,7 @@ function world() {
   out.grew(slot);
   const saves = (): string[] =>
     out.saves(1).map(({ slot, start, count }) => `${slot}: ${start}+${count}`);
-  return { journal, saves };
+  return { journal, table, slot, out, saves };
 }
 
 it("keeps a fork's last tokens with the full pages", () => {
@@ -43,4 +43,24 @@ it("keeps none of them for a fork that has gone another way meanwhile", () => {
   journal.append({ type: "ctx.truncated", cid: 2n, length: 34 });
   journal.append({ type: "ctx.given", cid: 2n, tokens: [7, 7, 7], tail: "text" });
   expect(saves()).toEqual(["0: 0+16", "0: 16+16"]);
+});
+
+it("keeps the given pages of a context that is gone before there was a plan", () => {
+  const { table, out, saves } = world();
+  expect(out.leaves(1n, 1)).toBe(true);
+  table.drop(1n);
+  expect(out.waiting).toBe(true);
+  expect(saves()).toEqual(["0: 0+16", "0: 16+16"]);
+  expect(out.waiting).toBe(false);
+});
+
+it("keeps nothing behind what such a context was given", () => {
+  const { journal, table, slot, out, saves } = world();
+  expect(saves()).toHaveLength(3);
+  const output = Array.from({ length: 24 }, () => 7);
+  journal.append({ type: "ctx.generated", cid: 1n, tokens: output });
+  table.setResident(slot, 64);
+  out.grew(slot);
+  expect(out.leaves(1n, 1)).toBe(false);
+  expect(saves()).toEqual([]);
 });

@@ -19,6 +19,8 @@ export class PageOut {
   /** Slots with full pages that were not saved yet. */
   readonly #full = new Set<Slot>();
   #many = false;
+  /** Of contexts that are gone: their slots keep what they have until the next plan. */
+  #left: PageSave[] = [];
   /** Contexts that were forked from one in a slot: its last few tokens are theirs too. */
   readonly #forks: { from: bigint; to: bigint }[] = [];
 
@@ -30,7 +32,7 @@ export class PageOut {
 
   /** Whether pages wait to be saved. */
   get waiting(): boolean {
-    return this.#full.size > 0;
+    return this.#full.size > 0 || this.#left.length > 0;
   }
 
   /** Whether several pages of one slot wait: a prefill's, which a short answer may not outlast. */
@@ -46,6 +48,19 @@ export class PageOut {
     if (full >= 2) this.#many = true;
   }
 
+  /**
+   * The context will be gone: a short answer ends before there was a plan to save its prompt's
+   * pages, which whoever goes on from it would find. They go with the next one. What was
+   * generated nobody else enters in the same way.
+   * @returns whether there are any
+   */
+  leaves(cid: bigint, now: number): boolean {
+    const slot = this.table.of(cid);
+    const before = this.#left.length;
+    if (slot && this.#full.delete(slot)) this.#savePages(slot, now, this.#left, isGiven);
+    return this.#left.length > before;
+  }
+
   forked(from: bigint, to: bigint): void {
     if (this.pool.on && this.table.of(from)) this.#forks.push({ from, to });
   }
@@ -59,7 +74,8 @@ export class PageOut {
 
   /** Saves of every full page that is in a slot and was not saved yet, and of forks' tails. */
   saves(now: number): PageSave[] {
-    const saves: PageSave[] = [];
+    const saves = this.#left;
+    this.#left = [];
     for (const slot of this.#full) this.#savePages(slot, now, saves);
     this.#full.clear();
     this.#many = false;
@@ -84,16 +100,19 @@ export class PageOut {
   clear(): void {
     this.#full.clear();
     this.#many = false;
+    this.#left = [];
     this.#forks.length = 0;
   }
 
-  #savePages(slot: Slot, now: number, saves: PageSave[]): void {
+  /** `wanted`: all before the first page that it is not true of. */
+  #savePages(slot: Slot, now: number, saves: PageSave[], wanted = (_: Page) => true): void {
     const { cid, index } = slot;
     const full = Math.floor(this.#right(slot) / PAGE_TOKENS);
     if (cid === undefined || full <= slot.kept) return;
     const pages = this.pagesOf(cid);
     for (; slot.kept < full; slot.kept++) {
       const page = pages[slot.kept];
+      if (page && !wanted(page)) return;
       const save = page && this.pool.save(page, cid, index, now);
       if (save) saves.push(save);
     }
@@ -123,6 +142,8 @@ export class PageOut {
     return context && reads === 0 ? enteredRight(context, resident) : 0;
   }
 }
+
+const isGiven = ({ ways }: Page): boolean => ways === 0;
 
 /** Whether two histories have the same tokens, which entered in the same way, in [start, end). */
 function same(a: Context, b: Context, start: number, end: number): boolean {

@@ -195,6 +195,7 @@ export class Placer {
 
   /** The context is gone. */
   dropContext(cid: bigint, now: number): void {
+    if (this.#out.leaves(cid, now)) this.#stale = true;
     this.table.drop(cid);
     this.#seating.dropContext(cid);
     if (this.pool.on) this.pool.release(cid, now);

@@ -152,8 +152,8 @@ const ROWS = [
   [
     "rates: a principal has as many processes as it likes",
     "kernel/cap/rates/rates.ts",
-    "    if (alive < limit) return;",
-    "    if (alive >= 0) return;",
+    "    if (held < limit + reserve) return;",
+    "    if (held >= 0) return;",
     "kernel/cap/rates/rates.test.ts",
   ],
   [
@@ -166,14 +166,14 @@ const ROWS = [
   [
     "quotas: a process's contexts are not counted",
     "kernel/mm/quota.ts",
-    '    this.#compare("this process", holds, ahead, demand);\n',
+    "    this.#compare(`the process ${showId(pid)}`, holds, ahead, demand);\n",
     "",
     "kernel/mm/quota.test.ts",
   ],
   [
     "rates: the dead are counted",
     "kernel/journal/fold-procs.ts",
-    "  if (!guest) countAlive(state, principal, -1);\n",
+    "  if (!guest) countPlace(state, principal, -1);\n",
     "",
     "kernel/journal/state.test.ts",
   ],

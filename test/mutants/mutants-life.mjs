@@ -77,14 +77,14 @@ const ROWS = [
   [
     "life: the dead whom nobody waits for are on no budget",
     "kernel/journal/fold-procs.ts",
-    "if (!process.exit && !hasLivingParent(state, process)) leavePlace(process);",
-    "if (!process.exit) leavePlace(process);",
+    "if (!process.exit && !hasLivingParent(state, process)) forsake(state, process);",
+    "if (!process.exit) forsake(state, process);",
     "kernel/cap/rates/rates.test.ts",
   ],
   [
     "life: orphans stay on the budget of who is over",
     "kernel/journal/fold-procs.ts",
-    "    if (child.exit) leavePlace(child);\n",
+    "    if (child.exit) forsake(state, child);\n",
     "",
     "kernel/cap/rates/rates.test.ts",
   ],

@@ -12,6 +12,20 @@ const ROWS = [
     "test/sim/sharing.test.ts",
   ],
   [
+    "out: pages of a prompt go with a context that is gone",
+    `${MM}/page-out.ts`,
+    "if (slot && this.#full.delete(slot)) this.#savePages",
+    "if (slot && !this.#full.delete(slot)) this.#savePages",
+    `${MM}/page-out.test.ts`,
+  ],
+  [
+    "out: what was generated is kept of a context that is gone",
+    `${MM}/page-out.ts`,
+    "const isGiven = ({ ways }: Page): boolean => ways === 0;",
+    "const isGiven = (_: Page): boolean => true;",
+    `${MM}/page-out.test.ts`,
+  ],
+  [
     "one way: a burst does not hear its own tokens",
     "servers/llm/engine/executor.ts",
     "if (start + i >= burst.genStart) burst.replay(token, start + i);",

@@ -146,6 +146,7 @@ class Theatre implements AsyncDisposable {
   readonly #alive = new Set<Burst>();
   readonly #noise: { burst: Burst; cid: bigint }[] = [];
   #stopped = false;
+  #calm = false;
 
   constructor({ slots, quantum, frames, blocks, eviction, oneWay }: Setting) {
     this.swap = new WornSwap(blocks);
@@ -180,6 +181,12 @@ class Theatre implements AsyncDisposable {
     if (mine) this.#alive.delete(mine);
   }
 
+  /** No mishap comes any more, and what came is over: nothing enters a slot of the next driver. */
+  async calm(): Promise<void> {
+    this.#calm = true;
+    await this.machine.settled();
+  }
+
   /** Does the mishaps, each when so many steps were made. */
   async disturb(mishaps: readonly Mishap[]): Promise<void> {
     const todo = [...mishaps].sort((a, b) => a.after - b.after);
@@ -195,7 +202,7 @@ class Theatre implements AsyncDisposable {
       }
       this.pool.invariants();
       const next = todo[0];
-      if (!next || machine.loop.counters.steps < next.after) continue;
+      if (!next || this.#calm || machine.loop.counters.steps < next.after) continue;
       todo.shift();
       this.#mishap(next);
     }
@@ -270,6 +277,7 @@ async function together(stories: readonly Story[], settings: Setting, mishaps: r
     disturbing.then(() => Promise.reject(new Error("over"))),
   ]);
   theatre.machine.invariants();
+  await theatre.calm();
   theatre.machine.driver.crash();
   await theatre.machine.settled();
   theatre.pool.invariants();
