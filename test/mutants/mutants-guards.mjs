@@ -166,8 +166,8 @@ const ROWS = [
   [
     "quotas: a process's contexts are not counted",
     "kernel/mm/quota.ts",
-    "    this.#compare(`the process ${showId(pid)}`, holds, ahead, demand);\n",
-    "",
+    "`, holds, ahead, demand);\n    for (const budget",
+    "`, holds, ahead, {});\n    for (const budget",
     "kernel/mm/quota.test.ts",
   ],
   [
