@@ -124,7 +124,10 @@ export function applyProcess(state: State, record: ProcRecord): void {
     case "proc.reaped":
       if (hasPlace(state, process)) leavePlace(state, process);
       endObject(state, { type: "process", id: record.pid });
-      if (!process.exit) closeInbox(state, process);
+      if (!process.exit) {
+        closeInbox(state, process);
+        orphan(state, record.pid);
+      }
       state.processes.delete(record.pid);
       break;
   }

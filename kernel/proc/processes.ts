@@ -338,11 +338,8 @@ export class Processes {
 
   /** Processes that are alive, or dead and still to be waited for by a living parent. */
   #held(): number {
-    const { state } = this.#kernel.journal;
     let count = 0;
-    for (const process of state.processes.values()) {
-      if (!process.guest && hasPlace(state, process)) count++;
-    }
+    for (const places of this.#kernel.journal.state.places.values()) count += places;
     return count;
   }
 
