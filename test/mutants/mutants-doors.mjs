@@ -208,11 +208,11 @@ const ROWS = [
     "servers/gateway/openai.e2e.test.ts",
   ],
   [
-    "gateway: an answer's prompt is lost when it is short",
+    "gateway: no plan is made for the prompt of an answer that was short",
     "kernel/mm/page-out.ts",
-    "if (full >= 2) this.#many = true;",
-    "",
-    "servers/gateway/openai.e2e.test.ts",
+    "return this.#left.length > before;",
+    "return false;",
+    "kernel/mm/page-out.test.ts",
   ],
   [
     "gateway: a body that breaks off is a failure of its own",
