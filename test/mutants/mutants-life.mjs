@@ -62,8 +62,8 @@ const ROWS = [
   [
     "life: orphans keep their parent",
     "kernel/journal/fold-procs.ts",
-    "      orphan(state, record.pid);\n",
-    "",
+    "      orphan(state, record.pid);\n      if (!process.exit &&",
+    "      if (!process.exit &&",
     LIFE,
     "ends the whole team",
   ],
