@@ -175,6 +175,8 @@ export class NatsDoor {
     }
     this.#asked++;
     try {
+      // After a restart of the server it might say hello before we hear it.
+      await this.#lines?.listening();
       const session = this.#make(asked);
       await session.hello(asked.hello);
       const { refusal } = session;

@@ -37,6 +37,10 @@ export class Lines {
   readonly #options: LinesOptions;
   readonly #lines: Opened;
   readonly #down = new Set<Part>();
+  /** Who waits until the lines are back. */
+  readonly #waiting: (() => void)[] = [];
+  /** All are up, and the server knows what is listened to on them. */
+  #listening = true;
   #closed = false;
   #unasked = 0;
   #underWay = 0;
@@ -74,6 +78,17 @@ export class Lines {
     return this.#lines.agents.info?.max_payload ?? 1 << 20;
   }
 
+  /**
+   * Resolves when all lines are up and the server knows what is listened to on them. They come
+   * back one by one: whoever is let in on one may speak before we hear the other.
+   */
+  async listening(): Promise<void> {
+    if (this.#listening || this.#closed) return;
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
   line(part: "auth" | "agents"): NatsConnection {
     return this.#lines[part];
   }
@@ -96,6 +111,7 @@ export class Lines {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#release();
     const lines = Object.values(this.#lines);
     await Promise.all(lines.map((line) => line?.close().catch(() => undefined)));
   }
@@ -121,8 +137,25 @@ export class Lines {
       const was = this.up;
       if (type === "disconnect" || type === "staleConnection") this.#down.add(part);
       if (type === "reconnect") this.#down.delete(part);
-      if (this.up !== was) this.#options.onState(this.up);
+      if (this.up === was) continue;
+      this.#listening = false;
+      if (this.up) void this.#listen();
+      this.#options.onState(this.up);
     }
+  }
+
+  /** What was subscribed to is with the server when it has answered. */
+  async #listen(): Promise<void> {
+    const { auth, agents } = this.#lines;
+    const flushed = await Promise.all([auth.flush(), agents.flush()]).catch(() => undefined);
+    // Cut again meanwhile: the next reconnect brings us here.
+    if (!flushed || !this.up) return;
+    this.#listening = true;
+    this.#release();
+  }
+
+  #release(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }
 

@@ -4,7 +4,12 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { connect as connectPlain } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { systemRandomness } from "../../kernel/clock.js";
+import { silentLog } from "../../kernel/log.js";
+import { openAccounts, userOf } from "../../kernel/nats/accounts.js";
+import { Connections } from "../../kernel/nats/connections.js";
 import { ConnectionError, connect, type Os, SyscallError } from "../../syscalls/index.js";
 import { until } from "../support/kernels.js";
 import { plainNats } from "../support/nats-client.js";
@@ -138,9 +143,25 @@ test("two daemons: a topic reaches both, a gap is said, a token opens its own ke
   expect((await there.sys.uname()).node).toBe("n2");
 }, 120_000);
 
+test("who comes while a kernel's line is made again is heard, at once and not by the next try", async () => {
+  await (await whenOpen(one)).close();
+  const { passwords } = openAccounts(join(server.homes[0] ?? "", "nats"), systemRandomness);
+  const user = { user: userOf("system"), pass: passwords.system };
+  const system = await connectPlain({ servers: server.url, tls: { ca: server.ca }, ...user });
+  const connections = new Connections(system, silentLog);
+  for (let i = 0; i < 3; i++) {
+    expect(await connections.sweep((name) => name === userOf("agents"))).toBe(2);
+    await using os = await over(one);
+    expect((await os.sys.uname()).node).toBe("n1");
+    // The neighbour's line is back too before both are cut again.
+    await (await whenOpen(two, "/n2")).close();
+  }
+  await system.close();
+}, 60_000);
+
 test("a kernel that was killed leaves no agent waiting, and its neighbour's go on", async () => {
-  const orphan = await over(one);
-  await using other = await over(two, { node: "/n2" });
+  const orphan = await whenOpen(one);
+  await using other = await whenOpen(two, "/n2");
   const { pid } = other;
   await one.kill();
   // Nobody answers: the server is there, and the kernel is not.

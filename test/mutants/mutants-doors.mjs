@@ -208,6 +208,20 @@ const ROWS = [
     "servers/gateway/openai.e2e.test.ts",
   ],
   [
+    "nats: a client is let in before its hello can be heard",
+    "kernel/doors/nats.ts",
+    "      await this.#lines?.listening();\n",
+    "",
+    "test/e2e/nats-given.test.ts",
+  ],
+  [
+    "nats: lines that are up listen at once",
+    "kernel/nats/lines.ts",
+    "    if (this.#listening || this.#closed) return;\n",
+    "    return;\n",
+    "kernel/nats/lines.test.ts",
+  ],
+  [
     "gateway: no plan is made for the prompt of an answer that was short",
     "kernel/mm/page-out.ts",
     "return this.#left.length > before;",
