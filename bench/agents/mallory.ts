@@ -33,7 +33,7 @@ function overLink(address: string): Send {
       });
       link = opened;
     }
-    link.send(frames.next().value);
+    link.send(Buffer.from(frames.next().value));
   };
 }
 

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ClientFrame, Syscall } from "../../proto/gen/contix/v1/kernel.js";
+import { DEEPEST, flipped, GOOD_FRAMES, mistyped, nested } from "../../bench/harness/bad-frames.js";
 import { DoorClient } from "../support/door-client.js";
 import { type Doors, startDoors } from "../support/doors.js";
 import { until } from "../support/kernels.js";
@@ -26,54 +26,13 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => all?.[Symbol.asyncDispose]());
 
-const GOOD = [
-  { call: { $case: "uname" as const, value: {} } },
-  { call: { $case: "ctxStat" as const, value: { cid: 5n } } },
-  { call: { $case: "send" as const, value: { pid: 3n, body: Buffer.from("words"), topic: "t" } } },
-  { call: { $case: "tokenize" as const, value: { text: "some text to break" } } },
-].map((body, i) => {
-  const value = Syscall.fromPartial({ seq: BigInt(i + 1), ...body } as Partial<Syscall>);
-  return ClientFrame.encode({ frame: { $case: "call", value } }).finish();
-});
-
-/** Length-delimited fields in one another; layers stand before each other, so all depths are one buffer's ends. */
-const [NEST, DEPTHS] = nest(3000);
-function nest(depth: number): [Uint8Array, readonly number[]] {
-  const layers: number[][] = [];
-  const lengths = [0];
-  for (let length = 0; layers.length < depth; lengths.push(length)) {
-    const head = length < 128 ? [0x12, length] : [0x12, (length & 0x7f) | 0x80, length >> 7];
-    layers.unshift(head);
-    length += head.length;
-  }
-  return [Uint8Array.from(layers.flat()), lengths];
-}
-function nested(depth: number): Uint8Array {
-  return NEST.slice(NEST.length - (DEPTHS[depth] ?? 0));
-}
-
-/** A good frame of which one field has another wire type than it should have. */
-function mistyped(bytes: Uint8Array, n: number): Uint8Array {
-  const wrong = Uint8Array.from(bytes);
-  // Tags stand at the start of the frame, of the call in it, and of the call's arguments.
-  const at = [0, 2, 4][n % 3] ?? 0;
-  const tag = wrong[at] ?? 0;
-  wrong[at] = (tag & ~7) | ((tag + 1 + (n % 7)) & 7);
-  return wrong;
-}
-
-const good = fc.constantFrom(...GOOD);
+const good = fc.constantFrom(...GOOD_FRAMES);
 const frame = fc.oneof(
   fc.uint8Array({ maxLength: 200 }),
   fc.tuple(good, fc.nat(200)).map(([bytes, n]) => bytes.slice(0, n % bytes.length)),
-  fc.tuple(good, fc.nat(10_000)).map(([bytes, bit]) => {
-    const flipped = Uint8Array.from(bytes);
-    const at = (bit >> 3) % flipped.length;
-    flipped[at] = (flipped[at] ?? 0) ^ (1 << (bit & 7));
-    return flipped;
-  }),
+  fc.tuple(good, fc.nat(10_000)).map(([bytes, bit]) => flipped(bytes, bit)),
   fc.tuple(good, fc.nat(1000)).map(([bytes, n]) => mistyped(bytes, n)),
-  fc.nat(3000).map(nested),
+  fc.nat(DEEPEST).map(nested),
   fc.nat(100_000).map((n) => Buffer.alloc(n, 0x0a)),
 );
 

@@ -39,21 +39,6 @@ const SETTINGS = {
 /** Those of a principal's record. 0: no limit, of what may be without one (OPEN); else none at all. */
 export type Quota = Readonly<Partial<Record<QuotaName, number>>>;
 
-/** Those that a process may be born with, for itself and all that it spawns. */
-export const PROCESS_QUOTAS: readonly QuotaName[] = [
-  "requestsPerSecond",
-  "tokensPerSecond",
-  "tokens",
-  "processes",
-  "contexts",
-  "contextTokens",
-  "pinnedPages",
-  "concurrentCalls",
-  "mailboxBytes",
-  "memoryPages",
-  "swapBytes",
-];
-
 /** Those of a number of things: what is left of them is told where a record or a budget bounds them. */
 export const COUNTED = [
   "processes",
@@ -63,6 +48,16 @@ export const COUNTED = [
   "concurrentCalls",
   "mailboxBytes",
 ] as const satisfies readonly QuotaName[];
+
+/** Those that a process may be born with, for itself and all that it spawns. */
+export const PROCESS_QUOTAS: readonly QuotaName[] = [
+  "requestsPerSecond",
+  "tokensPerSecond",
+  "tokens",
+  ...COUNTED,
+  "memoryPages",
+  "swapBytes",
+];
 
 export type Limits = Config["limits"];
 
