@@ -35,7 +35,7 @@ export class PageOut {
     return this.#full.size > 0 || this.#left.length > 0;
   }
 
-  /** Whether several pages of one slot wait: a prefill's, which a short answer may not outlast. */
+  /** Whether several pages of one slot wait: a prefill's, which a driver that dies should not take along. */
   get many(): boolean {
     return this.#many;
   }
