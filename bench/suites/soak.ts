@@ -87,9 +87,12 @@ async function soakAt(
     COMPARED,
   );
   const wrong = await recompute(sample, model, threads);
+  const memory = growth(history, ({ memoryMiB }) => memoryMiB);
+  const handles = growth(history, ({ descriptors }) => descriptors);
   say(
     `${threads} thread(s): ${minutes.toFixed(1)} min, ${counts.answered} answers, ${counts.cancelled} cancelled, ` +
-      `${counts.refused} refused, ${counts.tokens} tokens; ${wrong} of ${sample.length} wrong, ${crashes} crashes`,
+      `${counts.refused} refused, ${counts.tokens} tokens; ${wrong} of ${sample.length} wrong, ${crashes} crashes; ` +
+      `${memory.toFixed(1)} MiB and ${handles} descriptors more${endedWell ? "" : "; did not end well"}`,
   );
   const name = `threads${threads}`;
   return [
@@ -97,8 +100,8 @@ async function soakAt(
     figure(`${name}.crashes`, "crashes", [crashes + (endedWell ? 0 : 1)]),
     figure(`${name}.wrong`, "answers", [wrong]),
     figure(`${name}.compared`, "answers", [sample.length]),
-    figure(`${name}.growth`, "MiB", [growth(history, ({ memoryMiB }) => memoryMiB)]),
-    figure(`${name}.handles`, "descriptors", [growth(history, (facts) => facts.descriptors)]),
+    figure(`${name}.growth`, "MiB", [memory]),
+    figure(`${name}.handles`, "descriptors", [handles]),
     figure(`${name}.threadsMore`, "threads", [growth(history, (facts) => facts.threads)]),
     ...(["answered", "cancelled", "refused", "tokens"] as const).map((key) =>
       figure(`${name}.${key}`, key === "tokens" ? "tokens" : "calls", [counts[key]]),

@@ -57,6 +57,8 @@ const killedBefore = new Set(flags.resume ? killedIn(tree) : []);
 const todo = chosen.filter((row) => !killedBefore.has(keyOf(row)));
 console.log(`${chosen.length} rows, ${chosen.length - todo.length} of them killed before`);
 const count = { killed: chosen.length - todo.length, survived: 0, stale: 0, broken: 0 };
+/** What was said of rows that are not killed: once more at the end, where it is found. */
+const open = [];
 
 if (todo.length > 0) {
   compileTree(copies[0]);
@@ -75,6 +77,7 @@ if (todo.length > 0) {
   );
 }
 
+for (const line of open) console.log(line);
 const more = ["stale", "broken"].flatMap((kind) =>
   count[kind] > 0 ? [`${count[kind]} ${kind}`] : [],
 );
@@ -92,7 +95,9 @@ async function work(copy, queue, failing) {
     count[verdict]++;
     if (verdict === "killed") keepKilled(row);
     const word = verdict === "killed" ? verdict : verdict.toUpperCase();
-    console.log(`${word.padEnd(8)} ${row.name} (${why}; ${seconds(since)} s)`);
+    const line = `${word.padEnd(8)} ${row.name} (${why}; ${seconds(since)} s)`;
+    if (verdict !== "killed") open.push(line);
+    console.log(line);
   }
 }
 
