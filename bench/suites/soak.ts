@@ -38,7 +38,7 @@ const NOTES = [
   "crashes: ends of a driver or daemon that nobody asked for, the end in the middle of work included. wrong: answers that " +
     "were not the same when computed again alone, of `compared`. growth: resident memory that is the process's own, MiB, the " +
     "median of the last quarter over that of the second, the greater of driver and daemon. handles: descriptors more, the " +
-    "same way.",
+    "same way, since the last thread was started: each has a few.",
 ];
 
 /** Pages are full at once and go all the time, to the swap file and back. */
@@ -88,7 +88,7 @@ async function soakAt(
   );
   const wrong = await recompute(sample, model, threads);
   const memory = growth(history, ({ memoryMiB }) => memoryMiB);
-  const handles = growth(history, ({ descriptors }) => descriptors);
+  const handles = growth(sinceLastThread(history), ({ descriptors }) => descriptors);
   say(
     `${threads} thread(s): ${minutes.toFixed(1)} min, ${counts.answered} answers, ${counts.cancelled} cancelled, ` +
       `${counts.refused} refused, ${counts.tokens} tokens; ${wrong} of ${sample.length} wrong, ${crashes} crashes; ` +
@@ -119,7 +119,10 @@ async function fill(daemon: Daemon, words: readonly string[]): Promise<void> {
   await using os = await connect({ home: daemon.home, name: "fill" });
   const prompts = Array.from({ length: SLOTS }, (_, i) => words.slice(i * 120, i * 120 + 120));
   const options = { maxTokens: SLOT_TOKENS, ignoreEos: true };
-  await Promise.all(prompts.map((prompt) => os.llm.generate(prompt.join(" "), options)));
+  const generate = (prompt: string[]) => os.llm.generate(prompt.join(" "), options);
+  await Promise.all(prompts.map(generate));
+  // From the swap file: the threads that read it start with their first page.
+  await Promise.all(prompts.map(generate));
 }
 
 async function workOn(
@@ -204,6 +207,16 @@ async function recompute(
 }
 
 /** The most that any process grew by from the second quarter to the last, by their medians. */
+/** What was seen since processes had as many threads as at the end. */
+function sinceLastThread(history: History): History {
+  return new Map(
+    [...history].map(([pid, facts]) => [
+      pid,
+      facts.filter(({ threads }) => threads === facts.at(-1)?.threads),
+    ]),
+  );
+}
+
 function growth(history: History, of: (facts: ProcessFacts) => number): number {
   const grown = [...history.values()].map((facts) => {
     const quarter = Math.floor(facts.length / 4);

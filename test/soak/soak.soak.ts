@@ -12,6 +12,9 @@ const seconds = Number(CONTIX_SOAK_SECONDS ?? 600);
 const seed = Number(CONTIX_SOAK_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const model = CONTIX_SOAK_MODEL ?? DEFAULT_MODEL;
 
+/** Those that read and write the swap file, if they start late. */
+const SWAP_THREADS = 3;
+
 /** What V8 and malloc may keep in reserve; a leak of a kilobyte a call goes beyond in ten minutes. */
 const RESERVE_MIB = 32;
 
@@ -25,4 +28,5 @@ test.for([1, 2])(`${seconds} s of random work at %i thread(s), seed ${seed}`, as
   expect(value("wrong"), "wrong answers").toBe(0);
   expect(value("growth"), "MiB more").toBeLessThan(RESERVE_MIB);
   expect(value("handles"), "descriptors more").toBe(0);
+  expect(value("threadsMore"), "threads more").toBeLessThanOrEqual(SWAP_THREADS);
 });
