@@ -102,7 +102,7 @@ export class DoorSession {
   /** Takes a frame of the client's. `refuse` says an error of a malformed one elsewhere than on the pipe. */
   receive(message: ClientFrame | Malformed, refuse?: (error: ContixError) => void): void {
     if (this.over) return;
-    if (this.#state === "new" || (this.#reads && this.#held.length === 0)) {
+    if (this.#state === "new" || this.#reads) {
       this.#take({ message, refuse });
       return;
     }

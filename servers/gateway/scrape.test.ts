@@ -7,7 +7,12 @@ import { KERNEL_FIGURES, KERNEL_SPREADS } from "./kernel-figures.js";
 import { GatewayMetrics } from "./metrics.js";
 import { kernelFigures, render } from "./scrape.js";
 
-const own = new GatewayMetrics({ connections: async () => 0, attachments: () => 0, cut: () => 0 });
+const own = new GatewayMetrics({
+  connections: async () => 0,
+  attachments: () => 0,
+  cut: () => 0,
+  late: () => 0,
+});
 
 const denied = async (): Promise<never> => {
   throw new SyscallError("EPERM", "no");

@@ -320,13 +320,6 @@ const ROWS = [
     "kernel/doors/brake.test.ts",
   ],
   [
-    "faults: what comes last is taken before what waits",
-    "kernel/doors/session.ts",
-    "(this.#reads && this.#held.length === 0)",
-    "this.#reads",
-    "kernel/doors/brake.test.ts",
-  ],
-  [
     "faults: calls that are none cost nothing",
     "kernel/doors/session.ts",
     "if (!serve(this.#kernel, this.#pid, message)) this.#fault();",
@@ -402,6 +395,48 @@ const ROWS = [
     "await braked(kernel, call, chargeFault(kernel, book, await auth.principalOf(token)));",
     "await auth.principalOf(token);",
     "test/e2e/brake.test.ts",
+  ],
+  [
+    "gateway: refusals come at once, however many",
+    "servers/gateway/late.ts",
+    "    if (waitMs === 0) {",
+    "    if (waitMs >= 0) {",
+    "servers/gateway/late.test.ts",
+  ],
+  [
+    "gateway: refusals wait without a bound",
+    "servers/gateway/late.ts",
+    "this.#waiting.size >= this.#options.most",
+    "false",
+    "servers/gateway/late.test.ts",
+  ],
+  [
+    "gateway: a refusal waits for who has left",
+    "servers/gateway/late.ts",
+    "      clearTimeout(this.#waiting.get(over));\n",
+    "",
+    "servers/gateway/late.test.ts",
+  ],
+  [
+    "gateway: a wrong key makes another sender",
+    "servers/gateway/gateway.ts",
+    '    if (exchange.get("known") !== true) meet(gateway, exchange, key);\n',
+    '    exchange.set("sender", key);\n    if (exchange.get("known") !== true) meet(gateway, exchange, key);\n',
+    "servers/gateway/late.e2e.test.ts",
+  ],
+  [
+    "gateway: what is no request is refused at once",
+    "servers/gateway/app.ts",
+    "if (isFault(error, failure)) await holdBack(gateway, exchange);",
+    "",
+    "servers/gateway/late.e2e.test.ts",
+  ],
+  [
+    "gateway: what is no HTTP is refused at once",
+    "servers/gateway/server.ts",
+    "if (!gateway.late.refuse(senderOf(socket), answer, left)) socket.destroy();",
+    "answer(), left(() => undefined);",
+    "servers/gateway/late.e2e.test.ts",
   ],
 ];
 
