@@ -193,9 +193,9 @@ describe("where a pause stops nobody", () => {
     const bare = new BareKernel();
     const one = await open(bare, "alice", false);
     spend(one, BURST);
-    for (let seq = 1; seq < 256; seq++) one.session.receive(call(seq));
+    for (let seq = 1; seq <= 64; seq++) one.session.receive(call(seq));
     expect([one.pipe.cut, one.session.over]).toEqual([0, false]);
-    one.session.receive(call(256));
+    one.session.receive(call(65));
     expect(one.heard).toEqual(["EAGAIN"]);
     expect([one.pipe.cut, one.session.over]).toEqual([1, true]);
     // Its process is detached, and may come back.
@@ -210,13 +210,34 @@ describe("where a pause stops nobody", () => {
     checkDebt(kernel, "alice");
   });
 
+  it("so many bytes are held, of however few frames, and none of them is decoded", async () => {
+    const bare = new BareKernel();
+    const one = await open(bare, "alice", false);
+    spend(one, BURST);
+    let decoded = 0;
+    const decode = (): Malformed => {
+      decoded++;
+      return BAD;
+    };
+    const large = (bytes: number) => ({ bytes, decode });
+    one.session.receive(large(1 << 20));
+    bare.pass(SECOND / 20);
+    // What was taken is held no more.
+    expect([decoded, one.session.over]).toEqual([1, false]);
+    one.session.receive(large(1 << 19));
+    one.session.receive(large(1 << 19));
+    expect(one.pipe.cut).toBe(0);
+    one.session.receive(large(1));
+    expect([one.pipe.cut, decoded]).toEqual([1, 1]);
+  });
+
   it("what was held is taken when the time is over", async () => {
     const bare = new BareKernel();
     const one = await open(bare, "alice", false);
     spend(one, BURST);
-    for (const seq of numbers(1, 200)) one.session.receive(call(seq));
+    for (const seq of numbers(1, 60)) one.session.receive(call(seq));
     bare.pass(SECOND);
-    expect(one.heard).toEqual(numbers(1, 200));
+    expect(one.heard).toEqual(numbers(1, 60));
     expect(one.pipe.cut).toBe(0);
   });
 });

@@ -102,8 +102,10 @@ export class NatsSession {
   /** Takes a message on one of the client's own subjects. `reply` is checked by the caller. */
   receive(kind: string, body: Uint8Array, reply: string): void {
     this.#heard = true;
-    if (kind === "frame") this.#session.receive(decodeStrictly((r) => ClientFrame.decode(r), body));
-    else if (kind === "call") this.#call(body, reply);
+    if (kind === "frame") {
+      const decode = () => decodeStrictly((r) => ClientFrame.decode(r), body);
+      this.#session.receive({ bytes: body.length, decode });
+    } else if (kind === "call") this.#call(body, reply);
     else if (kind === "ready") this.#release();
     else if (kind === "bye") this.#session.left();
     else this.#wrong(new ContixError("EPROTO", `there is no subject .${kind.slice(0, 32)}`), reply);
@@ -123,15 +125,17 @@ export class NatsSession {
   }
 
   #call(body: Uint8Array, reply: string): void {
-    const syscall = decodeStrictly((r) => Syscall.decode(r), body);
-    if (syscall instanceof Malformed) {
-      this.#wrong(syscall.error, reply);
-    } else if (reply === "") {
+    if (reply === "") {
       this.#wrong(new ContixError("EPROTO", "a request without a reply subject"));
-    } else {
-      this.#replyTo.set(syscall.seq, reply);
-      this.#session.receive({ frame: { $case: "call", value: syscall } });
+      return;
     }
+    const decode = (): ClientFrame | Malformed => {
+      const syscall = decodeStrictly((r) => Syscall.decode(r), body);
+      if (syscall instanceof Malformed) return syscall;
+      this.#replyTo.set(syscall.seq, reply);
+      return { frame: { $case: "call", value: syscall } };
+    };
+    this.#session.receive({ bytes: body.length, decode }, (why) => this.refuse(why, reply));
   }
 
   /** A message that was no frame, in its turn. */

@@ -21,8 +21,11 @@ import { Malformed } from "./strict.js";
 
 /** How long an attachment may stay without its hello, microseconds. */
 const HELLO_US = 5_000_000;
-/** Frames that may wait, for the hello's answer or until their sender is read again. */
-const MOST_HELD = 256;
+/** Frames that may wait for the hello's answer; a client that waits for it sends none. */
+const MOST_EARLY = 256;
+/** What may wait of a client that is not to be read and cannot be stopped: frames, and bytes of them. */
+const MOST_HELD = 64;
+const MOST_HELD_BYTES = 1 << 20;
 
 export type Frame = NonNullable<ServerFrame["frame"]>;
 
@@ -43,9 +46,16 @@ export interface Pipe {
   admit?(principal: string): void;
 }
 
+/** A frame as it came: what waits, or is never taken, need not be decoded. */
+export interface Undecoded {
+  readonly bytes: number;
+  decode(): ClientFrame | Malformed;
+}
+type Incoming = ClientFrame | Malformed | Undecoded;
+
 /** A frame that waits, and how its sender hears that it was none. */
 interface Held {
-  readonly message: ClientFrame | Malformed;
+  readonly message: Incoming;
   readonly refuse: ((error: ContixError) => void) | undefined;
 }
 
@@ -61,6 +71,7 @@ export class DoorSession {
   #behind = false;
   /** What came while it could not be taken, in order. */
   readonly #held: Held[] = [];
+  #heldBytes = 0;
   readonly #brake: Brake;
   /** Signals for a reader who is behind, or not attached yet, by name. */
   readonly #signals = new Map<string, Signal>();
@@ -100,16 +111,17 @@ export class DoorSession {
   }
 
   /** Takes a frame of the client's. `refuse` says an error of a malformed one elsewhere than on the pipe. */
-  receive(message: ClientFrame | Malformed, refuse?: (error: ContixError) => void): void {
+  receive(message: Incoming, refuse?: (error: ContixError) => void): void {
     if (this.over) return;
     if (this.#state === "new" || this.#reads) {
       this.#take({ message, refuse });
       return;
     }
     this.#held.push({ message, refuse });
-    if (this.#held.length < MOST_HELD) return;
-    this.#pipe.pause();
-    if (this.#brake.on && this.#pipe.hangUp) this.#hangUp();
+    if ("bytes" in message) this.#heldBytes += message.bytes;
+    const tooMuch = this.#held.length > MOST_HELD || this.#heldBytes > MOST_HELD_BYTES;
+    if (tooMuch && this.#brake.on && this.#pipe.hangUp) this.#hangUp();
+    else if (this.#held.length >= MOST_EARLY) this.#pipe.pause();
   }
 
   /** Attaches; the welcome, or the reason against it, is sent. */
@@ -178,12 +190,14 @@ export class DoorSession {
         this.#pipe.resume();
         return;
       }
+      if ("bytes" in next.message) this.#heldBytes -= next.message.bytes;
       this.#take(next);
     }
   }
 
-  #take({ message, refuse }: Held): void {
+  #take({ message: came, refuse }: Held): void {
     try {
+      const message = "decode" in came ? came.decode() : came;
       if (message instanceof Malformed) throw message.error;
       if (this.#pid !== undefined) {
         if (message.frame?.$case === "call") this.#pipe.book.calls++;
