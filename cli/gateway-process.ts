@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { z } from "zod";
+import { GATEWAY_NICE, giveWay } from "../kernel/proc/priority.js";
 import { CliError } from "./errors.js";
 import { packagePath } from "./package.js";
 
@@ -57,6 +58,8 @@ class Keeper {
     const args = [packagePath("dist", "cli", "contix.js"), "gateway", ...this.#options.flags];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     this.#child = child;
+    // What strangers send to it is not to cost the kernel's own callers their turn.
+    if (child.pid !== undefined) giveWay(child.pid, GATEWAY_NICE);
     return new Promise((resolve, reject) => {
       let listens = false;
       child.on("message", (message) => {

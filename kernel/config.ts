@@ -29,6 +29,8 @@ const Limits = z.strictObject({
   requestsPerSecondPerPrincipal: z.number().min(0).default(0),
   tokensPerSecondPerProcess: z.number().min(0).default(0),
   tokensPerSecondPerPrincipal: z.number().min(0).default(0),
+  /** Frames that say nothing a kernel could do; who sends more is read more slowly. 0: no limit. */
+  faultsPerSecondPerPrincipal: z.number().min(0).default(20),
   tokensPerProcess: z.int().min(0).default(0),
   tokensPerPrincipal: z.int().min(0).default(0),
   contextsPerProcess: z.int().min(1).default(64),

@@ -20,7 +20,7 @@ function world() {
     close() {},
   };
   bare.kernel.trap.attach(pid, port, "same");
-  const enter = (call: NonNullable<Syscall["call"]>, seq = 1n): void =>
+  const enter = (call: NonNullable<Syscall["call"]>, seq = 1n): boolean =>
     bare.kernel.trap.enter(pid, Syscall.fromPartial({ seq, call } as Partial<Syscall>));
   return { bare, pid, replies, enter };
 }
@@ -49,6 +49,22 @@ describe("a repeated call", () => {
     expect(replies).toHaveLength(2);
     expect(replies[1]).toEqual(replies[0]);
     expect(bare.audit.filter(({ call }) => call === "time.alarm")).toHaveLength(1);
+  });
+});
+
+describe("what comes in as a call", () => {
+  it("is none without a call in it, or under a name that it can not have", () => {
+    const { bare, pid, enter } = world();
+    const { trap } = bare.kernel;
+    expect(enter(ALARM, 5n)).toBe(true);
+    expect(enter(ALARM, 5n)).toBe(true);
+    expect(enter(LOG, 5n)).toBe(false);
+    expect(enter(LOG, 0n)).toBe(false);
+    expect(trap.enter(pid, Syscall.fromPartial({ seq: 6n }))).toBe(false);
+    // What is wrong with it otherwise is its answer.
+    expect(enter({ $case: "kill", value: { pid: 99n, signal: "TERM" } } as never, 7n)).toBe(true);
+    trap.drain();
+    expect(enter(ALARM, 8n)).toBe(true);
   });
 });
 

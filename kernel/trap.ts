@@ -26,6 +26,9 @@ export type { Port } from "./in-flight.js";
 /** Errors that say no, as opposed to those that say that something went wrong. */
 const DENIALS: ReadonlySet<string> = new Set(["EPERM", "EBADF", "EACCES", "EDQUOT", "EAGAIN"]);
 
+/** A call that has no name of its own, or is none, is not one that fails: it should not have been sent. */
+const FAULTS: ReadonlySet<string> = new Set(["ENOSYS", "EINVAL", "EEXIST"]);
+
 export class Trap extends InFlight {
   #draining = false;
   syscalls = 0;
@@ -55,17 +58,20 @@ export class Trap extends InFlight {
     this.kernel.journal.append({ type: "call.acked", pid, run, through, also });
   }
 
-  enter(pid: bigint, syscall: Syscall): void {
+  /** @returns whether it was a call: false of an empty or unknown one, or one under a name that it can not have */
+  enter(pid: bigint, syscall: Syscall): boolean {
     this.syscalls++;
     this.kernel.accounts.of(pid).syscalls++;
     try {
       this.#enter(pid, syscall);
+      return true;
     } catch (error) {
       this.denied++;
       this.#auditRefusal(pid, syscall, error);
       const result = { $case: "error" as const, value: toWire(error) };
       this.port(pid)?.reply({ seq: syscall.seq, usage: NO_USAGE, result });
       if (!(error instanceof ContixError)) this.kernel.log.error({ err: error }, "trap");
+      return !(error instanceof ContixError && FAULTS.has(error.code));
     }
   }
 

@@ -22,6 +22,9 @@ export interface DoorInfo {
   readonly bytesOut: number;
   /** Messages that were not their senders' to send. */
   readonly denied: number;
+  /** Frames that said nothing the kernel could do; of these, those after which their sender was not read for a while. */
+  readonly faults: number;
+  readonly braked: number;
 }
 
 /** What waits in a queue of the kernel; those of models are told of with the model. */
@@ -49,12 +52,12 @@ export interface TimeInfo {
 
 /** From the wire. */
 export function toDoor({ door, connections, strangers, ...counts }: DoorStats): DoorInfo {
-  const { accepted, refused, attached, calls, bytesIn, bytesOut, denied } = counts;
+  const { accepted, refused, attached, calls, bytesIn, bytesOut, denied, faults, braked } = counts;
   return {
     ...{ door: door as DoorInfo["door"], connections, strangers },
     ...{ accepted: Number(accepted), refused: Number(refused), attached: Number(attached) },
     ...{ calls: Number(calls), bytesIn: Number(bytesIn), bytesOut: Number(bytesOut) },
-    denied: Number(denied),
+    ...{ denied: Number(denied), faults: Number(faults), braked: Number(braked) },
   };
 }
 

@@ -115,7 +115,7 @@ export interface Limit {
   readonly of: "process" | "principal";
   /** Infinity: there is none. */
   readonly limit: number;
-  /** Of a rate: of what one second brings. */
+  /** Of a rate: of what one second brings, of faults ten. */
   readonly used: number;
 }
 

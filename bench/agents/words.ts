@@ -48,8 +48,8 @@ export type Mallory = z.infer<typeof Mallory>;
 export const Flood = z.object({ address: z.string(), frames: z.number(), perSecond: z.number() });
 export type Flood = z.infer<typeof Flood>;
 
-/** What she did. */
-export const Sent = z.object({ frames: z.number(), seconds: z.number() });
+/** How many she offered, and how many of them went out. */
+export const Sent = z.object({ frames: z.number(), sent: z.number(), seconds: z.number() });
 export type Sent = z.infer<typeof Sent>;
 
 /** What a talker is to be. */

@@ -6,7 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { connect } from "../../syscalls/index.js";
+import { connect, type Os } from "../../syscalls/index.js";
 import { type Mallory, Sent, type Took } from "../agents/words.js";
 import { alternate } from "../harness/alternate.js";
 import { type Daemon, startDaemon } from "../harness/daemon.js";
@@ -27,16 +27,28 @@ export interface MalformedOptions {
 /** Of the agent whose calls are timed, milliseconds apart. */
 const EVERY_MS = 2;
 
+/** Of one door, a second. */
+interface Rates {
+  /** Frames that were offered, and of them those that went out. */
+  readonly offered: number;
+  readonly sent: number;
+  /** What the kernel took of them and found to say nothing; of HTTP, which the gateway takes, none. */
+  readonly faults: number;
+}
+const NONE: Rates = { offered: 0, sent: 0, faults: 0 };
+
 interface Stretch {
   readonly took: Took;
-  /** Frames a second that were sent; 0 while it is quiet. */
-  readonly rate: number;
+  readonly rates: Rates;
 }
 
 const NOTES = [
   "Truncated, bit-flipped, mistyped, nested and oversized (to 100 kB) frames of the ABI, and requests of HTTP, by one " +
-    "principal with a key, at the pace of the parameters; *.rate says what came of it. The timed agent calls sys.uname " +
-    "over the Unix socket every 2 ms. *.ratio is its p99 over that of the quiet stretch of the same round.",
+    "principal with a key, offered at the pace of the parameters (*.rate). A sender that is not read stops when its " +
+    "link is full, and one that is hung up on comes again every 100 ms: *.sent is what went out, and *.faults what the " +
+    "kernel took of that and found to say nothing, by its own figures; a frame that happens to be a call is none. " +
+    "The timed agent calls sys.uname over the Unix socket every 2 ms. *.ratio is its p99 over that of the quiet " +
+    "stretch of the same round.",
 ];
 
 export async function malformed(options: MalformedOptions): Promise<SuiteResult> {
@@ -49,7 +61,8 @@ export async function malformed(options: MalformedOptions): Promise<SuiteResult>
   const settings: Mallory = { token: await keyOfMallory(daemon), seed: options.seed };
   await using mallory = await Forked.startAgent("agents/mallory.js", settings);
   await using caller = await Callers.start(1, daemon, ["null"]);
-  const runs = await inTurns(options, doors, mallory, caller);
+  await using os = await connect({ home: daemon.home, name: "bench" });
+  const runs = await inTurns(options, doors, mallory, caller, () => faultsOf(os));
   return { parameters: { ...options }, figures: figuresOf(runs, doors), notes: NOTES };
 }
 
@@ -70,11 +83,18 @@ async function keyOfMallory({ home }: Daemon): Promise<string> {
   return key;
 }
 
+/** So far, by the kernel's names of its doors. */
+async function faultsOf(os: Os): Promise<ReadonlyMap<string, number>> {
+  const { door } = await os.sys.stats();
+  return new Map(door.map(({ door: name, faults }) => [name, faults]));
+}
+
 async function inTurns(
   { rounds, frames, perSecond }: MalformedOptions,
   doors: ReadonlyMap<string, string>,
   mallory: Forked,
   caller: Callers,
+  faults: () => Promise<ReadonlyMap<string, number>>,
 ): Promise<Map<string, Stretch[]>> {
   const each = Math.ceil(frames / rounds);
   const seconds = each / perSecond;
@@ -83,20 +103,25 @@ async function inTurns(
     if (took === undefined) throw new Error("the caller said nothing");
     return took;
   };
-  const quiet = { name: "quiet", run: async () => ({ took: await timed(), rate: 0 }) };
+  const quiet = { name: "quiet", run: async () => ({ took: await timed(), rates: NONE }) };
   const under = [...doors].map(([name, address]) => ({
     name,
     run: async () => {
+      const kernels = name === "tcp" ? "grpc" : name;
+      const before = (await faults()).get(kernels) ?? 0;
       const flooded = mallory.hear(600_000);
       mallory.tell({ address, frames: each, perSecond });
       const [took, sent] = await Promise.all([timed(), flooded]);
-      const { frames: n, seconds: long } = Sent.parse(sent);
-      return { took, rate: n / long };
+      const { frames: n, sent: out, seconds: long } = Sent.parse(sent);
+      const taken = ((await faults()).get(kernels) ?? 0) - before;
+      return { took, rates: { offered: n / long, sent: out / long, faults: taken / long } };
     },
   }));
-  return alternate<Stretch>(rounds, [quiet, ...under], (side, round, { took, rate }) =>
-    say(`round ${round + 1}: ${side} ${Math.round(rate)}/s, p99 ${Math.round(took.p99Us)} µs`),
-  );
+  return alternate<Stretch>(rounds, [quiet, ...under], (side, round, { took, rates }) => {
+    const [offered, sent, taken] = [rates.offered, rates.sent, rates.faults].map(Math.round);
+    const pace = `${offered}/s offered, ${sent} sent, ${taken} faults taken`;
+    say(`round ${round + 1}: ${side} ${pace}, p99 ${Math.round(took.p99Us)} µs`);
+  });
 }
 
 function figuresOf(
@@ -105,6 +130,8 @@ function figuresOf(
 ): Figure[] {
   const p99 = (side: string): number[] => (runs.get(side) ?? []).map(({ took }) => took.p99Us);
   const p50 = (side: string): number[] => (runs.get(side) ?? []).map(({ took }) => took.p50Us);
+  const rates = (side: string, name: keyof Rates): number[] =>
+    (runs.get(side) ?? []).map((stretch) => stretch.rates[name]);
   const of = (side: string): Figure[] => [
     figure(`${side}.p99`, "µs", p99(side)),
     figure(`${side}.p50`, "µs", p50(side)),
@@ -114,12 +141,10 @@ function figuresOf(
       figure(`${door}.ratio`, "× quiet p99", pairedRatio(p99(door), p99("quiet"))),
     ),
     ...["quiet", ...doors.keys()].flatMap(of),
-    ...[...doors.keys()].map((door) =>
-      figure(
-        `${door}.rate`,
-        "frames/s",
-        (runs.get(door) ?? []).map(({ rate }) => rate),
-      ),
-    ),
+    ...[...doors.keys()].flatMap((door) => [
+      figure(`${door}.rate`, "frames/s", rates(door, "offered")),
+      figure(`${door}.sent`, "frames/s", rates(door, "sent")),
+      figure(`${door}.faults`, "frames/s", rates(door, "faults")),
+    ]),
   ];
 }

@@ -32,6 +32,11 @@ export function registerGateway(program: Command): void {
     .option("--drain-ms <n>", "how long answers may go on after SIGTERM", whole(0))
     .option("--connections <n>", "connections at once", whole(1))
     .option("--requests <n>", "requests that are answered at once", whole(1))
+    .option(
+      "--faults-per-second <n>",
+      "bad requests of one sender that are refused at once",
+      whole(0),
+    )
     .option("--choices <n>", "answers to one request, at most", whole(1, 128))
     .option("--log-level <level>", "debug, info, warn, error or silent", logLevel)
     .action((options: Options, self: Command) => gateway(self, options));

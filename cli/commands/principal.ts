@@ -41,7 +41,7 @@ export function registerPrincipal(program: Command): void {
   const quota = principal
     .command("quota")
     .description(
-      "Show what a principal has of its own limits, or set them all: what is not named is the daemon's (`limits` in config.yaml). Names: requestsPerSecond, tokensPerSecond, tokens (in all), concurrentCalls, processes, contexts, contextTokens, pinnedPages, memoryPages, swapBytes, mailboxBytes, realtime.",
+      "Show what a principal has of its own limits, or set them all: what is not named is the daemon's (`limits` in config.yaml). Names: requestsPerSecond, tokensPerSecond, faultsPerSecond (frames that say nothing; 0: no limit), tokens (in all), concurrentCalls, processes, contexts, contextTokens, pinnedPages, memoryPages, swapBytes, mailboxBytes, realtime.",
     )
     .argument("<name>", "the principal's")
     .argument("[name=limit...]", "its limits from now on; the word none: the daemon's")

@@ -9,6 +9,7 @@ import { tokenMatches } from "../cap/tokens.js";
 import { ABI, type Kernel } from "../kernel.js";
 import type { Attachment } from "../proc/processes.js";
 import type { Port } from "../trap.js";
+import { Indebted } from "./brake.js";
 
 const NAME_LENGTH = 128;
 
@@ -32,11 +33,12 @@ export class Authenticator {
 
   /**
    * Attaches whoever says hello. EACCES for a token that is wrong, missing, spent, revoked or
-   * expired; EAGAIN when too many present one key at once. Refusals are audited.
+   * expired; EAGAIN when too many present one key at once. Refusals are audited. `admit` may
+   * refuse a principal that presented a good key.
    */
-  async attach(hello: Hello, port: Port): Promise<Attachment> {
+  async attach(hello: Hello, port: Port, admit?: (principal: string) => void): Promise<Attachment> {
     try {
-      return await this.#attach(hello, port);
+      return await this.#attach(hello, port, admit);
     } catch (error) {
       this.denied(error);
       throw error;
@@ -55,10 +57,23 @@ export class Authenticator {
     }
   }
 
+  /** For whom a bearer token speaks. EACCES, as of `admit`. */
+  async principalOf(token: string): Promise<string> {
+    try {
+      const identity = await this.#identify(token);
+      if (!identity) throw refused("the token is missing or wrong", "authorization");
+      return identity.principal;
+    } catch (error) {
+      this.denied(error, "call");
+      throw error;
+    }
+  }
+
   /** Audits that somebody was not let in, or what a process that is in was denied by its door. */
   denied(error: unknown, call = "attach", by?: bigint): void {
     if (!(error instanceof ContixError)) return;
     this.#kernel.trap.countDenial(error.code);
+    if (error instanceof Indebted && !error.onRecord) return;
     const process = this.#kernel.journal.state.processes.get(by ?? 0n);
     const { principal, pid, run } = process ?? { principal: "", pid: 0n, run: 0 };
     this.#kernel.audit.record({
@@ -67,23 +82,30 @@ export class Authenticator {
     });
   }
 
-  async #attach(hello: Hello, port: Port): Promise<Attachment> {
+  async #attach(
+    hello: Hello,
+    port: Port,
+    admit: (principal: string) => void = () => undefined,
+  ): Promise<Attachment> {
     if (hello.abi !== ABI) {
       const message = `the client speaks ABI ${hello.abi}, this kernel ${ABI}`;
       throw new ContixError("EPROTO", message, { argument: "abi" });
     }
     const { procs } = this.#kernel;
     if (hello.resumeToken !== "") {
+      admit(procs.get(hello.pid)?.principal ?? "");
       return procs.resume(hello.pid, hello.run, hello.resumeToken, port);
     }
     if (hello.token === "") throw refused("no token; every attachment needs one");
     const identity = await this.#identify(hello.token);
     if (identity) {
+      admit(identity.principal);
       const name = hello.name === "" ? "external" : hello.name.slice(0, NAME_LENGTH);
       return procs.attach(this.#enter(identity, name), port);
     }
     const spawned = procs.byToken(hello.token);
     if (!spawned) throw refused("the token is wrong or was used before");
+    admit(spawned.principal);
     return procs.attach(spawned.pid, port);
   }
 

@@ -15,6 +15,9 @@ export class DoorBook {
   calls = 0;
   /** Messages that were not their senders' to send: by another's name, for another's inbox. */
   denied = 0;
+  /** Frames that said nothing the kernel could do, and those of them after which their sender was not read for a while. */
+  faults = 0;
+  braked = 0;
   /** Of connections that are over, and what `underWay` counts of those that are open. */
   bytesIn = 0;
   bytesOut = 0;
@@ -36,6 +39,8 @@ export class DoorBook {
       attached: BigInt(this.attached),
       calls: BigInt(this.calls),
       denied: BigInt(this.denied),
+      faults: BigInt(this.faults),
+      braked: BigInt(this.braked),
       bytesIn: BigInt(this.bytesIn + came),
       bytesOut: BigInt(this.bytesOut + went),
     };

@@ -15,6 +15,7 @@ import type { Kernel } from "../kernel.js";
 import type { Connection } from "../nats/connections.js";
 import type { Authenticator } from "./authenticate.js";
 import type { DoorBook } from "./books.js";
+import { checkDebt } from "./brake.js";
 import { inboxOf, inSubject } from "./nats-subjects.js";
 import { DoorSession, type Frame } from "./session.js";
 import { decodeStrictly, Malformed } from "./strict.js";
@@ -62,9 +63,12 @@ export class NatsSession {
       book: wire.book,
       send: (frame) => this.#out(frame),
       end: () => this.#end(),
-      // A queue of NATS has no such thing; calls in flight and results not taken are bounded.
+      // A queue of NATS has no such thing; calls in flight and results not taken are bounded,
+      // and whoever sends on while nothing of his is taken is cut off, for a while.
       pause: () => undefined,
       resume: () => undefined,
+      hangUp: () => wire.ended(this),
+      admit: (principal) => checkDebt(kernel, principal),
     });
   }
 
@@ -98,11 +102,13 @@ export class NatsSession {
   /** Takes a message on one of the client's own subjects. `reply` is checked by the caller. */
   receive(kind: string, body: Uint8Array, reply: string): void {
     this.#heard = true;
-    if (kind === "frame") this.#session.receive(decodeStrictly((r) => ClientFrame.decode(r), body));
-    else if (kind === "call") this.#call(body, reply);
+    if (kind === "frame") {
+      const decode = () => decodeStrictly((r) => ClientFrame.decode(r), body);
+      this.#session.receive({ bytes: body.length, decode });
+    } else if (kind === "call") this.#call(body, reply);
     else if (kind === "ready") this.#release();
     else if (kind === "bye") this.#session.left();
-    else this.refuse(new ContixError("EPROTO", `there is no subject .${kind.slice(0, 32)}`), reply);
+    else this.#wrong(new ContixError("EPROTO", `there is no subject .${kind.slice(0, 32)}`), reply);
   }
 
   /** Says an error that belongs to no call. */
@@ -119,15 +125,22 @@ export class NatsSession {
   }
 
   #call(body: Uint8Array, reply: string): void {
-    const syscall = decodeStrictly((r) => Syscall.decode(r), body);
-    if (syscall instanceof Malformed) {
-      this.refuse(syscall.error, reply);
-    } else if (reply === "") {
-      this.refuse(new ContixError("EPROTO", "a request without a reply subject"));
-    } else {
-      this.#replyTo.set(syscall.seq, reply);
-      this.#session.receive({ frame: { $case: "call", value: syscall } });
+    if (reply === "") {
+      this.#wrong(new ContixError("EPROTO", "a request without a reply subject"));
+      return;
     }
+    const decode = (): ClientFrame | Malformed => {
+      const syscall = decodeStrictly((r) => Syscall.decode(r), body);
+      if (syscall instanceof Malformed) return syscall;
+      this.#replyTo.set(syscall.seq, reply);
+      return { frame: { $case: "call", value: syscall } };
+    };
+    this.#session.receive({ bytes: body.length, decode }, (why) => this.refuse(why, reply));
+  }
+
+  /** A message that was no frame, in its turn. */
+  #wrong(error: ContixError, reply = ""): void {
+    this.#session.receive(new Malformed(error), (why) => this.refuse(why, reply));
   }
 
   #release(): void {

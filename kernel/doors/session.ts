@@ -16,12 +16,16 @@ import type { Attachment } from "../proc/processes.js";
 import type { Port } from "../trap.js";
 import type { Authenticator } from "./authenticate.js";
 import type { DoorBook } from "./books.js";
+import { Brake } from "./brake.js";
 import { Malformed } from "./strict.js";
 
 /** How long an attachment may stay without its hello, microseconds. */
 const HELLO_US = 5_000_000;
 /** Frames that may wait for the hello's answer; a client that waits for it sends none. */
-const EARLY_FRAMES = 256;
+const MOST_EARLY = 256;
+/** What may wait of a client that is not to be read and cannot be stopped: frames, and bytes of them. */
+const MOST_HELD = 64;
+const MOST_HELD_BYTES = 1 << 20;
 
 export type Frame = NonNullable<ServerFrame["frame"]>;
 
@@ -36,6 +40,23 @@ export interface Pipe {
   /** Stops and goes on reading what the client sends. */
   pause(): void;
   resume(): void;
+  /** Where `pause` stops nobody: cuts a client off that may come back to its run. */
+  hangUp?(): void;
+  /** Refuses principals that may not come by this door now. */
+  admit?(principal: string): void;
+}
+
+/** A frame as it came: what waits, or is never taken, need not be decoded. */
+export interface Undecoded {
+  readonly bytes: number;
+  decode(): ClientFrame | Malformed;
+}
+type Incoming = ClientFrame | Malformed | Undecoded;
+
+/** A frame that waits, and how its sender hears that it was none. */
+interface Held {
+  readonly message: Incoming;
+  readonly refuse: ((error: ContixError) => void) | undefined;
 }
 
 export class DoorSession {
@@ -48,7 +69,10 @@ export class DoorSession {
   #pid: bigint | undefined;
   #state: "new" | "attaching" | "attached" | "over" = "new";
   #behind = false;
-  readonly #early: (ClientFrame | Malformed)[] = [];
+  /** What came while it could not be taken, in order. */
+  readonly #held: Held[] = [];
+  #heldBytes = 0;
+  readonly #brake: Brake;
   /** Signals for a reader who is behind, or not attached yet, by name. */
   readonly #signals = new Map<string, Signal>();
   readonly #cancelHello: () => void;
@@ -63,6 +87,7 @@ export class DoorSession {
     this.#auth = auth;
     this.#pipe = pipe;
     this.#onWelcome = onWelcome;
+    this.#brake = new Brake(kernel, pipe.book, () => this.#goOn());
     this.#port = {
       reply: (value) => this.#send({ $case: "reply", value }),
       chunk: (value) => this.#send({ $case: "chunk", value }),
@@ -85,35 +110,26 @@ export class DoorSession {
     return this.#state === "over";
   }
 
-  /** Takes a frame of the client's. */
-  receive(message: ClientFrame | Malformed): void {
+  /** Takes a frame of the client's. `refuse` says an error of a malformed one elsewhere than on the pipe. */
+  receive(message: Incoming, refuse?: (error: ContixError) => void): void {
     if (this.over) return;
-    if (this.#state === "attaching") {
-      this.#early.push(message);
-      if (this.#early.length >= EARLY_FRAMES) this.#pipe.pause();
+    if (this.#state === "new" || this.#reads) {
+      this.#take({ message, refuse });
       return;
     }
-    try {
-      if (message instanceof Malformed) throw message.error;
-      if (this.#pid !== undefined) {
-        if (message.frame?.$case === "call") this.#pipe.book.calls++;
-        serve(this.#kernel, this.#pid, message);
-        return;
-      }
-      if (message.frame?.$case !== "hello") {
-        throw new ContixError("EPROTO", "the first frame must be hello");
-      }
-      void this.hello(message.frame.value);
-    } catch (error) {
-      this.#failed(error);
-    }
+    this.#held.push({ message, refuse });
+    if ("bytes" in message) this.#heldBytes += message.bytes;
+    const tooMuch = this.#held.length > MOST_HELD || this.#heldBytes > MOST_HELD_BYTES;
+    if (tooMuch && this.#brake.on && this.#pipe.hangUp) this.#hangUp();
+    else if (this.#held.length >= MOST_EARLY) this.#pipe.pause();
   }
 
   /** Attaches; the welcome, or the reason against it, is sent. */
   async hello(hello: Hello): Promise<void> {
     this.#state = "attaching";
     try {
-      this.#attached(await this.#auth.attach(hello, this.#port));
+      const admit = (principal: string): void => this.#pipe.admit?.(principal);
+      this.#attached(await this.#auth.attach(hello, this.#port, admit));
     } catch (error) {
       if (!this.over) this.#failed(error);
     }
@@ -123,7 +139,7 @@ export class DoorSession {
   drained(): void {
     this.#behind = false;
     this.#tellSignals();
-    if (!this.#behind) this.#pipe.resume();
+    this.#goOn();
   }
 
   /** The client ended in order. With calls under way it may be one whose cancel is late, and may come back. */
@@ -158,8 +174,61 @@ export class DoorSession {
     // Mail that came before is in its mailbox; of signals it hears now.
     this.#send({ $case: "welcome", value: welcome });
     if (!this.#behind) this.#tellSignals();
-    for (const message of this.#early.splice(0)) this.receive(message);
-    if (!this.#behind) this.#pipe.resume();
+    this.#goOn();
+  }
+
+  /** Nothing is in the way of the client's next frame: neither its hello, nor its reader, nor its faults. */
+  get #reads(): boolean {
+    return this.#state === "attached" && !this.#behind && !this.#brake.on;
+  }
+
+  /** Takes what waits, and reads on, until something is in the way again. */
+  #goOn(): void {
+    while (this.#reads) {
+      const next = this.#held.shift();
+      if (next === undefined) {
+        this.#pipe.resume();
+        return;
+      }
+      if ("bytes" in next.message) this.#heldBytes -= next.message.bytes;
+      this.#take(next);
+    }
+  }
+
+  #take({ message: came, refuse }: Held): void {
+    try {
+      const message = "decode" in came ? came.decode() : came;
+      if (message instanceof Malformed) throw message.error;
+      if (this.#pid !== undefined) {
+        if (message.frame?.$case === "call") this.#pipe.book.calls++;
+        if (!serve(this.#kernel, this.#pid, message)) this.#fault();
+        return;
+      }
+      if (message.frame?.$case !== "hello") {
+        throw new ContixError("EPROTO", "the first frame must be hello");
+      }
+      void this.hello(message.frame.value);
+    } catch (error) {
+      if (refuse && error instanceof ContixError) refuse(error);
+      else this.#failed(error);
+      if (error instanceof ContixError && error.code === "EPROTO") this.#fault();
+    }
+  }
+
+  /** What it sent said nothing. Whoever sends more of that than he may is not read for a while. */
+  #fault(): void {
+    if (this.over || this.#pid === undefined) return;
+    this.#brake.fault(this.#pid);
+    if (this.#brake.on) this.#pipe.pause();
+  }
+
+  /** It can not be held up, and sends on. Its process may come back for what it has not got yet. */
+  #hangUp(): void {
+    if (this.#pid === undefined) return;
+    this.#refuse(this.#brake.tooMany(this.#pid, this.#held.length));
+    this.#over();
+    this.#pipe.hangUp?.();
+    this.#kernel.procs.lost(this.#pid, this.#port);
   }
 
   #failed(error: unknown): void {
@@ -201,16 +270,18 @@ export class DoorSession {
 
   #over(): void {
     this.#state = "over";
+    this.#held.length = 0;
+    this.#brake.off();
     this.#cancelHello();
   }
 }
 
-function serve(kernel: Kernel, pid: bigint, { frame }: ClientFrame): void {
+/** @returns whether it could be one: false of a call that is none. EPROTO of any other frame. */
+function serve(kernel: Kernel, pid: bigint, { frame }: ClientFrame): boolean {
   const { trap } = kernel;
   switch (frame?.$case) {
     case "call":
-      trap.enter(pid, frame.value);
-      break;
+      return trap.enter(pid, frame.value);
     case "credit":
       trap.credit(pid, frame.value.seq, frame.value.n);
       break;
@@ -225,4 +296,5 @@ function serve(kernel: Kernel, pid: bigint, { frame }: ClientFrame): void {
     default:
       throw new ContixError("EPROTO", "an empty or unknown frame");
   }
+  return true;
 }

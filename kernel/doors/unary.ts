@@ -11,6 +11,7 @@ import type { Kernel } from "../kernel.js";
 import type { Port } from "../trap.js";
 import type { Authenticator } from "./authenticate.js";
 import type { Visitor } from "./books.js";
+import { chargeFault } from "./brake.js";
 import { Malformed } from "./strict.js";
 
 export function unaryCall(
@@ -36,9 +37,13 @@ export function unaryCall(
     if (pid !== undefined) kernel.procs.exited(pid, 1, "detached");
   });
   const run = async (): Promise<void> => {
-    if (call.request instanceof Malformed) throw call.request.error;
     const [bearer = ""] = call.metadata.get("authorization");
-    const own = await auth.admit(String(bearer).replace(/^Bearer /i, ""), "call");
+    const token = String(bearer).replace(/^Bearer /i, "");
+    if (call.request instanceof Malformed || call.request.call === undefined) {
+      await braked(kernel, call, chargeFault(kernel, book, await auth.principalOf(token)));
+    }
+    if (call.request instanceof Malformed) throw call.request.error;
+    const own = await auth.admit(token, "call");
     leave = known(own);
     book.calls++;
     pid = own;
@@ -63,6 +68,25 @@ export function unaryCall(
   run().catch((error: unknown) => {
     if (!(error instanceof ContixError)) kernel.log.error({ err: error }, "unary call");
     fail(error);
+  });
+}
+
+/**
+ * A call has no stream that could be left unread: who sends more that is none than he may is
+ * answered late, and there are only so many calls of one connection. Others of his wait for nothing.
+ */
+function braked(
+  { clock }: Kernel,
+  call: ServerUnaryCall<Syscall | Malformed, Reply>,
+  us: number,
+): Promise<void> {
+  if (us === 0 || call.cancelled) return Promise.resolve();
+  return new Promise((resolve) => {
+    const cancel = clock.after(us, resolve);
+    call.once("cancelled", () => {
+      cancel();
+      resolve();
+    });
   });
 }
 

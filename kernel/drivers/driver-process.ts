@@ -1,11 +1,10 @@
 /** One life of a driver: its OS process, and the socket on its file descriptor 3. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { setPriority } from "node:os";
 import type { Duplex } from "node:stream";
 import { type FrameChannel, frames } from "../../proto/frame.js";
 import { FromDriver, ToDriver } from "../../proto/gen/contix/driver/v1/llm.js";
 import type { Log } from "../log.js";
-import { DRIVER_NICE } from "../proc/priority.js";
+import { DRIVER_NICE, giveWay } from "../proc/priority.js";
 
 export interface DriverEvents {
   message(message: FromDriver): void;
@@ -53,12 +52,6 @@ export class DriverProcess {
   }
 }
 
-/** Its threads take it over as they are made. */
 function lowerPriority({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  try {
-    setPriority(pid, DRIVER_NICE);
-  } catch {
-    // It is over already, or was made nicer than that from outside: nothing to lower.
-  }
+  if (pid !== undefined) giveWay(pid, DRIVER_NICE);
 }

@@ -1,5 +1,5 @@
 /**
- * Who gives way to whom on a processor: agents to drivers, drivers to the kernel. The kernel
+ * Who gives way to whom on a processor: agents to drivers and the gateway, these to the kernel. The kernel
  * needs little of a processor and at once, and a driver at work leaves none idle; a busy
  * neighbour costs the engine's two-thread barriers most.
  *
@@ -13,9 +13,19 @@ import { setPriority } from "node:os";
 import type { Clock } from "../clock.js";
 
 export const DRIVER_NICE = 5;
+export const GATEWAY_NICE = 5;
 export const AGENT_NICE = 10;
 /** A little more than the system asks for. */
 const RETRY_US = 120_000;
+
+/** Lowers a process; its threads take that over as they are made. */
+export function giveWay(osPid: number, nice: number): void {
+  try {
+    setPriority(osPid, nice);
+  } catch {
+    // It is over already, or was made nicer than that from outside: nothing to lower.
+  }
+}
 
 /** Sets the nice value of a process's session group; throws what the system says. */
 type WriteGroup = (osPid: number, nice: number) => void;

@@ -6,7 +6,7 @@ import { chatCompletions } from "./chat.js";
 import { onOver } from "./client.js";
 import { completions } from "./completions.js";
 import { ApiError, toApiError } from "./errors.js";
-import { type Exchange, type Gateway, type GatewayEnv, withKernel } from "./gateway.js";
+import { type Exchange, type Gateway, type GatewayEnv, senderOf, withKernel } from "./gateway.js";
 import { listModels, showModel } from "./models.js";
 import { kernelFigures } from "./scrape.js";
 
@@ -109,13 +109,18 @@ async function figures(gateway: Gateway, exchange: Exchange): Promise<Response> 
 }
 
 /** Every failure's answer. */
-export function answerError(gateway: Gateway, exchange: Exchange, error: unknown): Response {
+export async function answerError(
+  gateway: Gateway,
+  exchange: Exchange,
+  error: unknown,
+): Promise<Response> {
   const failure = toApiError(error);
   gateway.metrics.error(failure.code ?? String(failure.status));
   if (failure.code === "internal_error") {
     const id = exchange.env.outgoing.getHeader("x-request-id");
     gateway.log.error({ err: error, id, path: exchange.req.path }, "a request failed");
   }
+  if (isFault(error, failure)) await holdBack(gateway, exchange);
   // The rest of a body that nobody reads would stand before the next request.
   const hangUp = !exchange.env.incoming.complete || failure.code === "shutting_down";
   return new Response(JSON.stringify(failure.body), {
@@ -125,5 +130,29 @@ export function answerError(gateway: Gateway, exchange: Exchange, error: unknown
       "content-type": "application/json",
       ...(hangUp && { connection: "close" }),
     },
+  });
+}
+
+/** It was no request: wrong in form, or without a good key. What the kernel says of a good one is none. */
+function isFault(error: unknown, { status }: ApiError): boolean {
+  if (status === 401) return true;
+  return error instanceof ApiError && status >= 400 && status < 500 && status !== 429;
+}
+
+/** Resolves when the request may be refused. */
+function holdBack({ late }: Gateway, exchange: Exchange): Promise<void> {
+  const { env } = exchange;
+  const { socket } = env.incoming;
+  return new Promise((resolve) => {
+    const gone = (forget: () => void): void => {
+      onOver(env, () => {
+        forget();
+        resolve();
+      });
+    };
+    const sender = exchange.get("sender") ?? senderOf(socket);
+    if (late.refuse(sender, resolve, gone)) return;
+    socket.destroy();
+    resolve();
   });
 }

@@ -1,4 +1,7 @@
 /** What the rooms of the gateway share, and one request's way through them. */
+
+import { hash } from "node:crypto";
+import type { Socket } from "node:net";
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Logger } from "pino";
@@ -7,6 +10,7 @@ import type { Attachments } from "./attachments.js";
 import { onOver } from "./client.js";
 import { ApiError } from "./errors.js";
 import type { KernelHealth } from "./kernel-health.js";
+import type { LateAnswers } from "./late.js";
 import type { GatewayMetrics } from "./metrics.js";
 import type { ModelNames } from "./model-names.js";
 import type { GatewayOptions } from "./options.js";
@@ -18,6 +22,7 @@ export interface Gateway {
   readonly health: Pick<KernelHealth, "serving">;
   readonly metrics: GatewayMetrics;
   readonly strangers: Strangers;
+  readonly late: LateAnswers;
   readonly names: ModelNames;
   readonly log: Logger;
   /** Set at SIGTERM: what runs may end, nothing new begins. */
@@ -31,6 +36,8 @@ export interface GatewayEnv {
   Variables: {
     /** The kernel has let the request's key in. */
     known?: boolean;
+    /** Who sent it, of those that send what is no request: a good key at an address, or the address. */
+    sender?: string;
   };
 }
 export type Exchange = Context<GatewayEnv>;
@@ -61,7 +68,7 @@ export async function withKernel<T>(
   const key = keyOf(exchange);
   for (let tried = 0; ; tried++) {
     using lease = await gateway.attachments.use(key);
-    if (exchange.get("known") !== true) meet(gateway, exchange);
+    if (exchange.get("known") !== true) meet(gateway, exchange, key);
     try {
       return await act(lease.os);
     } catch (error) {
@@ -73,7 +80,13 @@ export async function withKernel<T>(
 }
 
 /** The connection is no stranger's until the request is answered. */
-function meet({ strangers }: Gateway, exchange: Exchange): void {
+function meet({ strangers }: Gateway, exchange: Exchange, key: string): void {
   exchange.set("known", true);
+  exchange.set("sender", senderOf(exchange.env.incoming.socket, key));
   onOver(exchange.env, strangers.known(exchange.env.incoming.socket));
+}
+
+/** By what name faults are counted; only a good key makes another sender of an address. */
+export function senderOf({ remoteAddress = "" }: Pick<Socket, "remoteAddress">, key = ""): string {
+  return key === "" ? remoteAddress : `${remoteAddress} ${hash("sha256", key, "base64")}`;
 }

@@ -63,6 +63,16 @@ export const KERNEL_FIGURES: readonly Figure[] = [
     "Messages that were not their senders' to send",
     (door) => door.denied,
   ),
+  perDoor(
+    "contix_door_faults_total",
+    "Frames that said nothing the kernel could do",
+    (door) => door.faults,
+  ),
+  perDoor(
+    "contix_door_braked_total",
+    "Of these, those after which their sender was not read for a while",
+    (door) => door.braked,
+  ),
   figure(
     "contix_kernel_queue_length",
     "What waits in each queue of the kernel; those of models are told of apart",

@@ -16,6 +16,8 @@ export interface Levels {
   attachments(): number;
   /** Connections that made room for others. */
   cut(): number;
+  /** Refusals that came late. */
+  late(): number;
 }
 
 export class GatewayMetrics {
@@ -104,6 +106,15 @@ export class GatewayMetrics {
       collect() {
         this.reset();
         this.inc(levels.cut());
+      },
+    });
+    new Counter({
+      name: "contix_gateway_late_total",
+      help: "Refusals that were held back, of senders of many requests that are none",
+      registers,
+      collect() {
+        this.reset();
+        this.inc(levels.late());
       },
     });
   }

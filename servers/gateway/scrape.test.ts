@@ -7,7 +7,12 @@ import { KERNEL_FIGURES, KERNEL_SPREADS } from "./kernel-figures.js";
 import { GatewayMetrics } from "./metrics.js";
 import { kernelFigures, render } from "./scrape.js";
 
-const own = new GatewayMetrics({ connections: async () => 0, attachments: () => 0, cut: () => 0 });
+const own = new GatewayMetrics({
+  connections: async () => 0,
+  attachments: () => 0,
+  cut: () => 0,
+  late: () => 0,
+});
 
 const denied = async (): Promise<never> => {
   throw new SyscallError("EPERM", "no");
@@ -61,10 +66,11 @@ describe("the kernel's figures", () => {
 
   it("tell of each door, and of each way to be denied", async () => {
     const counts = { connections: 3, strangers: 1, accepted: 9, refused: 2, attached: 6 };
+    const braked = { denied: 1, faults: 30, braked: 5 };
     const told: Record<string, unknown> = {
       slot: [],
       denials: [{ result: "EPERM", calls: 4 }],
-      door: [{ door: "unix", ...counts, calls: 70, bytesIn: 800, bytesOut: 900, denied: 1 }],
+      door: [{ door: "unix", ...counts, calls: 70, bytesIn: 800, bytesOut: 900, ...braked }],
       ...{ queue: [], callTime: [] },
     };
     const text = await render({ ...NOTHING, uname: uname as Uname, stats: zeroBut(told) });
@@ -80,6 +86,8 @@ describe("the kernel's figures", () => {
       'contix_door_received_bytes_total{door="unix"} 800',
       'contix_door_sent_bytes_total{door="unix"} 900',
       'contix_door_denied_total{door="unix"} 1',
+      'contix_door_faults_total{door="unix"} 30',
+      'contix_door_braked_total{door="unix"} 5',
     ]);
   });
 

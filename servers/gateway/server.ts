@@ -13,8 +13,9 @@ import { connect } from "../../syscalls/index.js";
 import { makeApp } from "./app.js";
 import { Attachments } from "./attachments.js";
 import { ApiError } from "./errors.js";
-import type { Gateway } from "./gateway.js";
+import { type Gateway, senderOf } from "./gateway.js";
 import { KernelHealth } from "./kernel-health.js";
+import { LateAnswers } from "./late.js";
 import { GatewayMetrics } from "./metrics.js";
 import { ModelNames } from "./model-names.js";
 import { type GatewayOptions, hostOf, OptionError, portOf } from "./options.js";
@@ -48,13 +49,18 @@ export async function startGateway(options: GatewayOptions, log: Logger): Promis
   const metrics = new GatewayMetrics({
     connections: () => connectionsOf(server),
     attachments: () => attachments.size,
-    cut: () => strangers.cut,
+    cut: () => strangers.cut + late.cut,
+    late: () => late.late,
   });
   // Half of them are for those that are being answered.
   const strangers = new Strangers(Math.max(1, Math.floor(options.connections / 4)));
+  const late = new LateAnswers({
+    perSecond: options.faultsPerSecond,
+    most: Math.max(1, Math.floor(Math.min(options.connections, options.requests) / 4)),
+  });
   const names = new ModelNames();
   const gateway: Gateway = {
-    ...{ options, attachments, health, metrics, names, strangers, log },
+    ...{ options, attachments, health, metrics, names, strangers, late, log },
     draining: false,
     open: 0,
   };
@@ -71,9 +77,11 @@ export async function startGateway(options: GatewayOptions, log: Logger): Promis
     stop: async () => {
       gateway.draining = true;
       certificates?.close();
+      late.close();
       // Still listening: whoever asks is told that it is no longer ready.
-      const late = performance.now() + options.drainMs;
-      while (gateway.open > 0 && performance.now() < late) await delay(DRAIN_POLL_MS);
+      const deadline = performance.now() + options.drainMs;
+      while (gateway.open > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS);
+      late.close();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;
@@ -94,6 +102,7 @@ function makeServer(gateway: Gateway, tls: SecureContextOptions | undefined): Se
     },
   });
   const busy = new WeakMap<Duplex, number>();
+  const refused = new WeakSet<Duplex>();
   const settings = {
     headersTimeout: headersMs,
     requestTimeout: Math.max(headersMs, requestMs),
@@ -119,15 +128,22 @@ function makeServer(gateway: Gateway, tls: SecureContextOptions | undefined): Se
   server.on(tls === undefined ? "connection" : "secureConnection", (socket: Socket) =>
     socket.setMaxListeners(SOCKET_LISTENERS),
   );
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     // What is no HTTP, in the middle of an answer: there is no place for another.
     if (error.code === "ECONNRESET" || !socket.writable || (busy.get(socket) ?? 0) > 0) {
       socket.destroy();
       return;
     }
+    // Its answer waits already.
+    if (refused.has(socket)) return;
+    refused.add(socket);
     const failure = brokenRequest(error);
     gateway.metrics.error(failure.code ?? String(failure.status));
-    socket.end(rawAnswer(failure));
+    // Nobody reads what comes behind it, but for its end.
+    socket.pause();
+    const answer = (): void => void socket.resume().end(rawAnswer(failure));
+    const left = (forget: () => void): void => void socket.once("close", forget);
+    if (!gateway.late.refuse(senderOf(socket), answer, left)) socket.destroy();
   });
   return server;
 }

@@ -15,13 +15,15 @@ export interface Tries<T> {
   readonly attempt: (leftMs: number) => Promise<T>;
   /** Whether another try may end better. */
   readonly mayPass: (error: unknown) => boolean;
+  /** The least pause that the error asks for, milliseconds. */
+  readonly pauseMs?: (error: unknown) => number;
   /** The error to end with when no time is left, after `tries` of them. */
   readonly giveUp: (last: unknown, tries: number) => unknown;
 }
 
 /** The first try that succeeds; rejects with its error when that will not pass. */
 export async function tryAgain<T>(how: Tries<T>): Promise<T> {
-  const { timeoutMs, attempt, mayPass, giveUp } = how;
+  const { timeoutMs, attempt, mayPass, pauseMs = () => 0, giveUp } = how;
   const deadline = performance.now() + timeoutMs;
   let last: { readonly error: unknown } | undefined;
   for (let tries = 1, most = FIRST_PAUSE_MS; ; tries++) {
@@ -34,7 +36,7 @@ export async function tryAgain<T>(how: Tries<T>): Promise<T> {
         throw last && late ? giveUp(last.error, tries - 1) : error;
       }
       last = { error };
-      const pause = most * (0.5 + Math.random() / 2);
+      const pause = pauseMs(error) + most * (0.5 + Math.random() / 2);
       if (performance.now() + pause >= deadline) throw giveUp(error, tries);
       await delay(pause);
       most = Math.min(2 * most, LONGEST_PAUSE_MS);

@@ -22,18 +22,25 @@ const ATTEMPT_MS = 1_500;
 
 /**
  * Opens a link; see `Transport`. Between the client and the kernel stands a server that may
- * be restarting while the kernel is well, or be back before the kernel has reached it: so
- * whoever comes back to his run tries until the time is over.
+ * be restarting while the kernel is well, or be back before the kernel has reached it; and
+ * who was hung up on for his faults is let in when a time is over. So whoever comes back to
+ * his run tries until the time is over.
  */
 export const openNats: Transport = async (endpoint, hello, timeoutMs, events) => {
   if (hello.resumeToken === "") return openOnce(endpoint, hello, timeoutMs, events);
   return tryAgain({
     timeoutMs,
     attempt: (leftMs) => openOnce(endpoint, hello, Math.min(leftMs, ATTEMPT_MS), events),
-    mayPass: (error) => error instanceof ConnectionError,
+    mayPass: (error) => error instanceof ConnectionError || retryMs(error) > 0,
+    pauseMs: retryMs,
     giveUp: (last) => last,
   });
 };
+
+/** When the kernel says to come again, milliseconds; 0: it does not. */
+function retryMs(error: unknown): number {
+  return error instanceof SyscallError && error.code === "EAGAIN" ? error.retryAfterMs : 0;
+}
 
 const openOnce: Transport = async (endpoint, hello, timeoutMs, events) => {
   const { nc, door, welcome } = await enterNats(endpoint, hello, timeoutMs);

@@ -15,7 +15,10 @@ let gateway: TestGateway;
 /** Whose requests they are: a principal of her own. */
 let mallory: string;
 beforeAll(async () => {
-  gateway = await startTestGateway({ slots: 4 }, { headersMs: 500, requestMs: 1000 });
+  gateway = await startTestGateway(
+    { slots: 4 },
+    { headersMs: 500, requestMs: 1000, faultsPerSecond: 0 },
+  );
   await using os = await gateway.kernel.connect();
   await os.principals.add("mallory");
   mallory = (await os.principals.addKey("mallory")).key;

@@ -6,6 +6,8 @@ import type { AuditEntry } from "../../kernel/cap/audit.js";
 import type { Gift } from "../../kernel/cap/births.js";
 import { type KeyFile, NO_KEY_FILE } from "../../kernel/cap/key-file.js";
 import { Principals } from "../../kernel/cap/principals.js";
+import { QuotaBooks } from "../../kernel/cap/rates/books.js";
+import { Faults } from "../../kernel/cap/rates/faults.js";
 import type { ObjectRef } from "../../kernel/cap/rights.js";
 import { systemRandomness } from "../../kernel/clock.js";
 import { ConfigSchema } from "../../kernel/config.js";
@@ -16,6 +18,7 @@ import type { Kernel } from "../../kernel/kernel.js";
 import { silentLog } from "../../kernel/log.js";
 import { ContextLife } from "../../kernel/mm/context-life.js";
 import type { Wait } from "../../kernel/mm/eviction/policy.js";
+import type { PageQuotas } from "../../kernel/mm/page-quotas.js";
 import { Quotas } from "../../kernel/mm/quota.js";
 import { Accounts } from "../../kernel/proc/accounts.js";
 import { Processes } from "../../kernel/proc/processes.js";
@@ -72,12 +75,15 @@ export class BareKernel {
     const waits = (_: unknown, wait: Wait): void => void this.waits.push(wait);
     const engines = { drop() {}, waits, running: [{ placer: { pool } }] };
     const config = ConfigSchema.parse({ home: "/nowhere" });
+    const accounts = new Accounts();
+    const pages = neutral() as PageQuotas;
+    const faults = new Faults(new QuotaBooks({ clock, journal, accounts, config, pages }));
     const parts = {
       ...{ clock, journal, engines, config, random: systemRandomness, log: silentLog },
       life: new ContextLife({ clock, journal, engines, log: silentLog }),
       quotas: new Quotas(config.limits, journal),
-      accounts: new Accounts(),
-      rates: neutral({ settle: (_: unknown, usage: object) => usage, pressing: () => [] }),
+      accounts,
+      rates: neutral({ settle: (_: unknown, usage: object) => usage, pressing: () => [], faults }),
       ...{ ask: neutral(), ipc: new Ipc({ journal, clock, config }) },
       events,
       audit: events.overhearing({
@@ -97,6 +103,11 @@ export class BareKernel {
     whole.procs = new Processes(this.kernel);
     whole.time = makeTime(this.kernel);
     whole.principals = new Principals(this.kernel, keys);
+  }
+
+  /** Timers that will still ring. */
+  get timers(): number {
+    return this.#timers.size;
   }
 
   get state() {

@@ -8,6 +8,7 @@ import type { Journal, Process } from "../../journal/journal.js";
 import type { PageQuota, PageQuotas } from "../../mm/page-quotas.js";
 import type { Account, Accounts } from "../../proc/accounts.js";
 import { Bucket } from "./bucket.js";
+import { FAULT_SECONDS } from "./faults.js";
 import {
   isOfCache,
   type Limits,
@@ -25,9 +26,18 @@ export type Budget = Process["budgets"][number];
 export interface Purse {
   readonly requests: Bucket;
   readonly tokens: Bucket;
+  readonly faults: Bucket;
   inFlight: number;
   /** Tokens set aside. */
   reserved: number;
+  /** Since it sent more faults than it may; see `Faults`. */
+  episode: Episode | undefined;
+}
+
+/** A principal sends more faults than it may, until its bucket is full again. */
+export interface Episode {
+  /** That it was refused for it is on record. */
+  recorded: boolean;
 }
 
 /** A bucket and its rate. */
@@ -84,10 +94,11 @@ export class QuotaBooks {
   /** A purse that is full, of a principal that does nothing, is as good as none. */
   #forgetIdle(): void {
     const now = this.#with.clock.now();
-    for (const [principal, { requests, tokens, inFlight, reserved }] of this.#purses) {
+    for (const [principal, { requests, tokens, faults, inFlight, reserved }] of this.#purses) {
       const full =
         requests.isFull(now, this.limit(principal, "requestsPerSecond")) &&
-        tokens.isFull(now, this.limit(principal, "tokensPerSecond"));
+        tokens.isFull(now, this.limit(principal, "tokensPerSecond")) &&
+        faults.isFull(now, this.limit(principal, "faultsPerSecond"));
       if (full && inFlight === 0 && reserved === 0) this.#purses.delete(principal);
     }
     // Those that are at work stay; they are not looked through again for each that comes.
@@ -178,7 +189,12 @@ export class QuotaBooks {
 }
 
 function emptyPurse(): Purse {
-  return { requests: new Bucket(), tokens: new Bucket(), inFlight: 0, reserved: 0 };
+  const buckets = {
+    requests: new Bucket(),
+    tokens: new Bucket(),
+    faults: new Bucket(FAULT_SECONDS),
+  };
+  return { ...buckets, inFlight: 0, reserved: 0, episode: undefined };
 }
 
 export function heldOf(held: Process["holds"] | undefined, name: QuotaName): number {

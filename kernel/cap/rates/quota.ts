@@ -7,6 +7,7 @@ import type { ReadonlyState } from "../../journal/journal.js";
 export const QUOTAS = [
   "requestsPerSecond",
   "tokensPerSecond",
+  "faultsPerSecond",
   "tokens",
   "concurrentCalls",
   "processes",
@@ -24,6 +25,7 @@ export type QuotaName = (typeof QUOTAS)[number];
 const SETTINGS = {
   requestsPerSecond: "requestsPerSecondPerPrincipal",
   tokensPerSecond: "tokensPerSecondPerPrincipal",
+  faultsPerSecond: "faultsPerSecondPerPrincipal",
   tokens: "tokensPerPrincipal",
   concurrentCalls: "concurrentCallsPerPrincipal",
   processes: "processesPerPrincipal",
@@ -84,6 +86,7 @@ export function orNone(limit: number): number {
 const OPEN: ReadonlySet<QuotaName> = new Set([
   "requestsPerSecond",
   "tokensPerSecond",
+  "faultsPerSecond",
   "tokens",
   "memoryPages",
   "swapBytes",

@@ -18,6 +18,7 @@ import type { Process } from "../../journal/journal.js";
 import type { Account } from "../../proc/accounts.js";
 import { type Budget, heldOf, type Needs, type Purse, QuotaBooks, type Who } from "./books.js";
 import { capacity } from "./bucket.js";
+import { Faults } from "./faults.js";
 import { Pressure } from "./pressure.js";
 import {
   COUNTED,
@@ -58,11 +59,13 @@ export interface Reservation extends Disposable {
 }
 
 export class Rates {
+  readonly faults: Faults;
   readonly #books: QuotaBooks;
   readonly #pressure = new Pressure();
 
   constructor(needs: Needs) {
     this.#books = new QuotaBooks(needs);
+    this.faults = new Faults(this.#books);
   }
 
   /** Called once for each call whose rights were found good. EAGAIN with a time. */
@@ -219,6 +222,7 @@ export class Rates {
       }),
       per("tokens", orNone(limits.tokensPerProcess), own),
       whole("tokens", this.#books.spent(principal) + purse.reserved),
+      whole("faultsPerSecond", this.faults.used(principal)),
       whole("concurrentCalls", purse.inFlight),
       whole("mailboxBytes", this.#books.used(principal, "mailboxBytes")),
       whole("processes", this.#books.processes(principal)),

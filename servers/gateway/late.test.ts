@@ -1,0 +1,84 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { LateAnswers } from "./late.js";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Ten a second of each sender, so that a hundred may come at once. */
+function make(most = 1000) {
+  const late = new LateAnswers({ perSecond: 10, most });
+  const answered: string[] = [];
+  const leave: (() => void)[] = [];
+  const refuse = (sender: string, n = 1): boolean[] =>
+    Array.from({ length: n }, () =>
+      late.refuse(
+        sender,
+        () => void answered.push(sender),
+        (forget) => void leave.push(forget),
+      ),
+    );
+  return { late, answered, leave, refuse };
+}
+
+describe("refusals", () => {
+  it("are out at once as long as there are few, and later beyond that, each once", () => {
+    const { late, answered, refuse } = make();
+    refuse("one", 100);
+    expect([answered.length, late.late]).toEqual([100, 0]);
+    refuse("one", 2);
+    expect([answered.length, late.late, late.waiting]).toEqual([100, 2, 2]);
+    vi.advanceTimersByTime(100);
+    expect(answered).toHaveLength(101);
+    vi.advanceTimersByTime(100);
+    expect(answered).toHaveLength(102);
+    vi.advanceTimersByTime(10_000);
+    refuse("one", 99);
+    expect([answered.length, late.waiting]).toEqual([201, 0]);
+  });
+
+  it("wait a second at most, and a sender who stops is soon as good as new", () => {
+    const { answered, refuse } = make();
+    refuse("one", 900);
+    vi.advanceTimersByTime(1000);
+    expect(answered).toHaveLength(900);
+    vi.advanceTimersByTime(10_000);
+    refuse("one", 100);
+    expect(answered).toHaveLength(1000);
+  });
+
+  it("of one sender hold up nobody else's", () => {
+    const { answered, refuse } = make();
+    refuse("one", 200);
+    refuse("two");
+    expect(answered.at(-1)).toBe("two");
+  });
+
+  it("beyond those that may wait are not given: the sender is hung up on", () => {
+    const { late, refuse } = make(3);
+    expect(refuse("one", 105).slice(99)).toEqual([true, true, true, true, false, false]);
+    expect([late.waiting, late.cut]).toEqual([3, 2]);
+    expect(refuse("two")).toEqual([true]);
+  });
+
+  it("leave no timer behind for who has left, nor when the gateway ends", () => {
+    const { late, answered, leave, refuse } = make();
+    refuse("one", 103);
+    leave[0]?.();
+    expect([late.waiting, vi.getTimerCount()]).toEqual([2, 2]);
+    late.close();
+    expect([answered.length, late.waiting, vi.getTimerCount()]).toEqual([102, 0, 0]);
+  });
+
+  it("are never late without a limit", () => {
+    const late = new LateAnswers({ perSecond: 0, most: 1 });
+    let answered = 0;
+    for (let i = 0; i < 5000; i++) {
+      late.refuse(
+        "one",
+        () => void answered++,
+        () => undefined,
+      );
+    }
+    expect(answered).toBe(5000);
+  });
+});
