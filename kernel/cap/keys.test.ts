@@ -135,6 +135,54 @@ describe("many keys at once", () => {
     const denied = order.filter((what) => what !== "EAGAIN");
     expect(denied.indexOf("honest")).toBeLessThanOrEqual(4);
   });
+
+  it("with wrong secrets are hashed ten at once of an id, then one a second, and hold up no other id", async () => {
+    const { keys, add, time, hashes } = await verifier();
+    const [flooded, fresh, honest] = [await add(), await add(), await add()];
+    await keys.verify(flooded.text);
+    const wrong = (i: number) => `${flooded.text.slice(0, -8)}${String(i).padStart(8, "0")}`;
+    const verdict = (text: string): Promise<string> =>
+      keys.verify(text).then(
+        () => "good",
+        (error: { code: string; retryAfterUs?: number }) => `${error.code} ${error.retryAfterUs ?? 0}`,
+      );
+    for (let i = 0; i < 10; i++) expect(await verdict(wrong(i))).toBe("EACCES 0");
+    const before = hashes();
+    for (let i = 0; i < 20; i++) expect(await verdict(wrong(i))).toBe("EAGAIN 1000000");
+    expect(hashes()).toBe(before);
+    // Who was in before is known without a hash, and other ids have nothing to do with it.
+    expect(await verdict(flooded.text)).toBe("good");
+    expect(await verdict(honest.text)).toBe("good");
+    time.now += 1_000_000;
+    expect(await verdict(wrong(50))).toBe("EACCES 0");
+    expect(await verdict(wrong(51))).toMatch("EAGAIN");
+    // A good secret that nobody presented before is heard when there is room, and takes none.
+    time.now += 1_000_000;
+    keys.forget(flooded.id);
+    expect(await verdict(flooded.text)).toBe("good");
+    expect(await verdict(wrong(52))).toBe("EACCES 0");
+    time.now += 60_000_000;
+    for (let i = 0; i < 10; i++) await verdict(another(fresh.text));
+    expect(await verdict(another(fresh.text))).toMatch("EAGAIN");
+  });
+
+  it("that are under way when it turns out that too many are wrong are not hashed", async () => {
+    const { keys, add, hold, release, hashes } = await verifier();
+    const { text } = await add();
+    const wrong = (i: number) => `${text.slice(0, -8)}${String(i).padStart(8, "0")}`;
+    for (let i = 0; i < 9; i++) await keys.verify(wrong(i)).catch(() => undefined);
+    const before = hashes();
+    hold();
+    const codes = Promise.all(
+      Array.from({ length: 8 }, (_, i) =>
+        keys.verify(wrong(100 + i)).catch((error: { code: string }) => error.code),
+      ),
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    await release();
+    expect((await codes).filter((code) => code === "EAGAIN").length).toBeGreaterThanOrEqual(6);
+    expect(hashes() - before).toBeLessThanOrEqual(2);
+  });
 });
 
 describe("a principal", () => {

@@ -1,14 +1,15 @@
 /**
  * API keys: `ctx_<id>_<secret>`. The kernel keeps only a scrypt hash of the secret, so
  * to verify one costs tens of milliseconds of a core: it runs off the event loop, few at
- * a time, taking turns between key ids, so that a flood of wrong secrets for one key holds
- * up nobody else. A text that was verified is remembered by its sha256 for a while; what
+ * a time, taking turns between key ids, and seldom for an id that is presented with wrong
+ * secrets, so that a flood of them holds up nobody else. A text that was verified is remembered by its sha256 for a while; what
  * was revoked or has expired is refused whatever is remembered.
  */
 import { createHash, scrypt, timingSafeEqual } from "node:crypto";
 import { ContixError } from "../../proto/errno.js";
 import { type Clock, type Randomness, secret } from "../clock.js";
 import type { ReadonlyState } from "../journal/journal.js";
+import { Bucket } from "./rates/bucket.js";
 
 export type Key = ReadonlyState["keys"] extends ReadonlyMap<string, infer K> ? K : never;
 
@@ -19,6 +20,9 @@ const HASH_BYTES = 32;
 const AT_ONCE = 2;
 /** Texts that may wait for one key id. */
 const WAITING_PER_KEY = 8;
+/** Wrong secrets that are hashed of one key id, a second; at once, what some seconds bring. */
+const WRONG_PER_SECOND = 1;
+const WRONG_SECONDS = 10;
 const REMEMBERED = 4096;
 const REMEMBERED_US = 600_000_000;
 const FORM = /^ctx_([a-z0-9]{12})_([\w-]{43})$/;
@@ -41,6 +45,8 @@ export class Keys {
   /** Who is being verified: by text, so that many who come with the same key cost one hash. */
   readonly #pending = new Map<string, Promise<boolean>>();
   readonly #waiting = new Map<string, (() => void)[]>();
+  /** By key id, of those that were presented with a wrong secret. */
+  readonly #wrong = new Map<string, Bucket>();
   #running = 0;
 
   constructor(parts: KeyParts) {
@@ -87,13 +93,38 @@ export class Keys {
   }
 
   async #compare({ id, salt, hash: kept }: Key, given: string): Promise<boolean> {
+    this.#checkWrong(id);
     await this.#turn(id);
     try {
+      // Some may have turned out to be wrong while it waited.
+      this.#checkWrong(id);
       const computed = await this.#hasher(given, Buffer.from(salt, "base64"));
       const expected = Buffer.from(kept, "base64");
-      return computed.length === expected.length && timingSafeEqual(computed, expected);
+      const right = computed.length === expected.length && timingSafeEqual(computed, expected);
+      if (!right) this.#chargeWrong(id);
+      return right;
     } finally {
       this.#next();
+    }
+  }
+
+  /** EAGAIN while the id has more wrong secrets than it may: to hash the next costs a core as much. */
+  #checkWrong(id: string): void {
+    const retryAfterUs = this.#wrong.get(id)?.waitUs(this.#parts.clock.now(), WRONG_PER_SECOND, 1);
+    if (!retryAfterUs) return;
+    const message = `too many wrong secrets came for the key ${id}`;
+    throw new ContixError("EAGAIN", message, { retryAfterUs });
+  }
+
+  #chargeWrong(id: string): void {
+    const now = this.#parts.clock.now();
+    const bucket = this.#wrong.get(id) ?? new Bucket(WRONG_SECONDS);
+    bucket.charge(now, WRONG_PER_SECOND, 1);
+    this.#wrong.set(id, bucket);
+    // There are as many ids as there are keys; those that were left alone again are as good as new.
+    for (const [other, its] of this.#wrong) {
+      if (!its.isFull(now, WRONG_PER_SECOND)) break;
+      this.#wrong.delete(other);
     }
   }
 

@@ -220,6 +220,20 @@ const ROWS = [
     "kernel/cap/keys.test.ts",
   ],
   [
+    "keys: any number of wrong secrets is hashed",
+    "kernel/cap/keys.ts",
+    "      if (!right) this.#chargeWrong(id);\n",
+    "",
+    "kernel/cap/keys.test.ts",
+  ],
+  [
+    "keys: those that waited are hashed all the same",
+    "kernel/cap/keys.ts",
+    "      // Some may have turned out to be wrong while it waited.\n      this.#checkWrong(id);\n",
+    "",
+    "kernel/cap/keys.test.ts",
+  ],
+  [
     "keys: a secret of the right length",
     "kernel/cap/keys.ts",
     "computed.length === expected.length && timingSafeEqual(computed, expected)",
