@@ -144,7 +144,8 @@ describe("many keys at once", () => {
     const verdict = (text: string): Promise<string> =>
       keys.verify(text).then(
         () => "good",
-        (error: { code: string; retryAfterUs?: number }) => `${error.code} ${error.retryAfterUs ?? 0}`,
+        (error: { code: string; retryAfterUs?: number }) =>
+          `${error.code} ${error.retryAfterUs ?? 0}`,
       );
     for (let i = 0; i < 10; i++) expect(await verdict(wrong(i))).toBe("EACCES 0");
     const before = hashes();
