@@ -5,7 +5,7 @@ import { WaitWatch } from "../../kernel/sched/testing/waits.js";
 import { PolicyWorld } from "./policies.js";
 
 describe("program", () => {
-  const HALF_LIFE_US = 300_000_000;
+  const HALF_LIFE_US = 20_000_000;
 
   it("serves a young program before the hundredth call of an old one, however short", () => {
     const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
@@ -61,6 +61,19 @@ describe("program", () => {
     const wait = world.waits.find(({ burst }) => burst === old)?.us ?? 0;
     expect(wait).toBeGreaterThan(49_000_000);
     expect(wait).toBeLessThan(52_000_000);
+  });
+
+  it("gives a young program the slot of an old one when its turn is over, and not before", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+    world.arrive({ program: 1n, tokens: 500 });
+    world.drain();
+    const old = world.arrive({ program: 1n, tokens: 20 });
+    const ran = [...world.step()];
+    const young = world.arrive({ program: 2n, tokens: 3 });
+    while (world.alive.has(old)) ran.push(...world.step());
+    // Each enters its prompt in a step of its own first.
+    const turns = [...Array(9).fill(old), ...Array(4).fill(young), ...Array(12).fill(old)];
+    expect(ran.slice(0, turns.length)).toEqual(turns);
   });
 
   it("forgets what a program was served while it asks for nothing", () => {

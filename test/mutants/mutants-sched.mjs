@@ -170,6 +170,13 @@ const ROWS = [
     SUITE,
   ],
   [
+    "program: turns are interrupted",
+    "kernel/sched/policies/program.ts",
+    "      if (burst.quantumUsed < policy.quantum) return false;\n",
+    "",
+    OF("program"),
+  ],
+  [
     "program: nothing is forgotten",
     "kernel/sched/policies/program.ts",
     "    this.service *= rest;\n",

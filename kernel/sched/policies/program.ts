@@ -11,12 +11,14 @@
  * - It is cut into levels, each twice as wide as the one before, so that programs of about
  *   the same service do not take each other's slot all the time. Within a level the program
  *   that came first goes first, and so gets done: taking turns would make all of them late.
- * - A level above takes the slot at once, if the switch is worth it. On the last level, where
- *   programs without end are, they take turns.
+ * - A level above takes the slot when the turn of who has it is over, and so does, on the last
+ *   level, where programs without end are, whoever waits there. Most calls are over within a
+ *   turn: to interrupt them costs more than it gains.
  * - Nobody starves: a program that has waited STARVED times as long as it was served goes
  *   before all levels, who has been due longest first; then it counts from zero again.
  * - While a program has no call its service is forgotten, by half in HALF_LIFE_US
- *   (docs/decisions/0025): what it did before a long pause says nothing of what comes.
+ *   (docs/decisions/0025): a tool takes seconds, and what comes then is more of the same; a
+ *   person takes minutes, and what was done before says nothing of what comes.
  */
 import { Entry, Heap } from "../../heap.js";
 import { Account, type BurstView, costOf, type Policy } from "../policy.js";
@@ -29,7 +31,7 @@ const LAST = LEVELS - 1;
 const STARVED = 10;
 /** A program that was served less is as one that was served so long, microseconds. */
 const LEAST_US = 3_000_000;
-const HALF_LIFE_US = 300_000_000;
+const HALF_LIFE_US = 20_000_000;
 /** Programs without a call that are remembered; of more, those of whose service most is left. */
 const REMEMBERED = 4096;
 /** More programs than come. */
@@ -84,7 +86,7 @@ class Program extends Account {
   }
 }
 
-/** @param quantum tokens of a turn on the last level */
+/** @param quantum tokens of a turn */
 export function program(quantum: number): Policy {
   const programs = new Map<bigint, Program>();
   /** Those without calls, of which least is left first. */
@@ -116,10 +118,10 @@ export function program(quantum: number): Policy {
       return one.level - other.level || one.order - other.order || a.order - b.order;
     },
     yields(burst, head) {
+      if (burst.quantumUsed < policy.quantum) return false;
       const { level } = of(burst);
       const other = head.due ? -1 : of(head.burst).level;
-      if (level !== other) return level > other;
-      return level === LAST && burst.quantumUsed >= policy.quantum;
+      return level > other || (level === LAST && other === LAST);
     },
     left(burst, granted, waitedUs) {
       const it = of(burst);
