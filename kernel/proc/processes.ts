@@ -23,6 +23,7 @@ import type { OsProcess } from "./os-process.js";
 import { Priorities } from "./priority.js";
 import { Signals } from "./signals.js";
 import { startProgram } from "./start-program.js";
+import { StartTurns } from "./start-turns.js";
 import { Stragglers } from "./stragglers.js";
 import { Supervisor } from "./supervise/supervisor.js";
 import { type Waiter, Waiters } from "./waiters.js";
@@ -78,6 +79,7 @@ export class Processes {
   /** What finds it where nothing holds it. */
   readonly stragglers: Stragglers;
   readonly priorities: Priorities;
+  readonly starts = new StartTurns();
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;

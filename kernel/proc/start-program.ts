@@ -36,6 +36,7 @@ export async function startProgram(kernel: Kernel, pid: bigint): Promise<OsProce
   let late = false;
   const { keeper, logs, cgroups, stragglers, priorities } = procs;
   const opened = await logs.begin(pid, log);
+  await procs.starts.next();
   const cgroup = cgroups.make(showId(pid), program.confinement.memoryBytes);
   const spec = { ...program, env, keeper, cgroup, stragglers, priorities, log: opened };
   const os = await startOsProcess(spec, (code, cause) => {

@@ -84,7 +84,11 @@ async function openOnce(
       stream.destroy();
     };
     const patience = setTimeout(() => {
-      refuse(new ConnectionError(address, `${address} did not answer within ${timeoutMs} ms`));
+      // On a busy machine this process may be late: what has come meanwhile is read first.
+      setImmediate(() => {
+        if (link !== undefined) return;
+        refuse(new ConnectionError(address, `${address} did not answer within ${timeoutMs} ms`));
+      });
     }, leftMs);
     stream.send(encodeFrame({ $case: "hello", value: hello }));
   });

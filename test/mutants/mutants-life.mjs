@@ -16,6 +16,13 @@ const ROWS = [
     "that was started elsewhere",
   ],
   [
+    "life: all programs start before a socket is read",
+    "kernel/proc/start-turns.ts",
+    "new Promise((resolve) => setImmediate(resolve))",
+    "undefined",
+    "kernel/proc/start-turns.test.ts",
+  ],
+  [
     "life: who is stopped is served",
     "kernel/trap.ts",
     "    if (!process.stopped) this.#admit(row, call);",

@@ -77,8 +77,8 @@ function crowd(agents: number, decisions: number): Program[] {
 
 /** Of 1 to 2 × this - 1. */
 const MEAN_OUTPUT = 40;
-/** Seen, and a little less. */
-const DECISIONS_A_CALL = 10;
+/** Seen under the policy that makes the fewest, and a little less. */
+const DECISIONS_A_CALL = 7.5;
 
 /** Each on an empty context: what is timed is who runs, not what contexts hold. */
 function call(index: number, last: boolean, dice: Dice): ProgramCall {
