@@ -15,7 +15,10 @@ import {
   stories,
   together,
 } from "./law2.js";
-import { Dice } from "./law2-story.js";
+import { Dice, type Story } from "./law2-story.js";
+
+/** Given of the story that repeats a text, tokens: more than one time through it. */
+const REPEATING = 150;
 
 export interface LookupProof extends Omit<StoryOptions, "source"> {
   readonly seed: number;
@@ -67,7 +70,7 @@ export class Tally {
   }
 }
 
-/** The compiled model in `dir`, whose KV is int8. Resolves with what was guessed by stories alone. */
+/** The compiled model in `dir`, whose KV is int8. Resolves with what was guessed by stories alone; one of them repeats the source. */
 export async function proveLookup(dir: string, proof: LookupProof): Promise<Tally> {
   const { seed, slotTokens, lookup, source, ...shape } = proof;
   const text = await openTextServer(dir);
@@ -87,7 +90,7 @@ export async function proveLookup(dir: string, proof: LookupProof): Promise<Tall
       typeof source === "string"
         ? await text.encode(source, { special: false, start: true })
         : source;
-    const told = stories(dice, { ...shape, source: tokens });
+    const told = [...stories(dice, { ...shape, source: tokens }), repeating(tokens, shape)];
     const noise = stories(dice, { ...shape, source: tokens, count: Math.ceil(shape.count / 4) });
     const want = await withModel(2, (subject) => alone(subject, told));
     for (const threads of [1, 2]) {
@@ -103,6 +106,19 @@ export async function proveLookup(dir: string, proof: LookupProof): Promise<Tall
     await text.close();
   }
   return tally;
+}
+
+/** A story that has something to guess whatever the dice say: it goes on, greedily, with what it has read before. */
+function repeating(
+  tokens: readonly number[],
+  { longestAnswer }: Pick<StoryOptions, "longestAnswer">,
+): Story {
+  const burst = {
+    ...{ maxTokens: longestAnswer, temperature: 0, topK: 0, topP: 1, minP: 0 },
+    ...{ repetitionPenalty: 1, presencePenalty: 0, seed: 0n, stop: [], ignoreEos: true },
+    logprobs: undefined,
+  };
+  return { turns: [{ given: tokens.slice(0, REPEATING), burst }] };
 }
 
 /** Enters tokens one by one, then the same in runs with wrong guesses behind, and compares the logits. */
