@@ -1,7 +1,7 @@
 /**
- * Who gives way to whom on a processor: agents to drivers and the gateway, these to the kernel. The kernel
- * needs little of a processor and at once, and a driver at work leaves none idle; a busy
- * neighbour costs the engine's two-thread barriers most.
+ * Who gives way to whom on a processor: agents to drivers and the gateway, these to the kernel.
+ * The kernel needs little of a processor and at once, and a driver at work leaves none idle; a
+ * busy neighbour costs the engine's two-thread barriers most.
  *
  * Where Linux groups processes by session (autogroup), a nice value counts within the
  * agent's own session only, and the group has one too. That one the system lets whoever is
