@@ -219,7 +219,7 @@ const ROWS = [
     "kernel/nats/lines.ts",
     "    if (this.#listening || this.#closed) return;\n",
     "    return;\n",
-    "kernel/nats/lines.test.ts",
+    "test/e2e/nats-lines.test.ts",
   ],
   [
     "gateway: no plan is made for the prompt of an answer that was short",

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import { ensureNatsServer } from "../../cli/nats/find.js";
-import { systemClock, systemRandomness } from "../clock.js";
-import { silentLog } from "../log.js";
-import { openAccounts, userOf } from "./accounts.js";
-import { Lines } from "./lines.js";
-import { startNatsServer } from "./server.js";
+import { systemClock, systemRandomness } from "../../kernel/clock.js";
+import { silentLog } from "../../kernel/log.js";
+import { openAccounts, userOf } from "../../kernel/nats/accounts.js";
+import { Lines } from "../../kernel/nats/lines.js";
+import { startNatsServer } from "../../kernel/nats/server.js";
 
 test("who is told that all lines listen is heard, however often one was cut", async () => {
   const dir = mkdtempSync(join(tmpdir(), "contix-lines-"));
