@@ -22,18 +22,12 @@ let other: DoorClient;
 beforeAll(async () => {
   // Who is hung up on comes back in time, however busy the machine is.
   all = await startDoors(["--detach-grace-ms", "120000"]);
-  other = await DoorClient.open(door("unix"));
+  other = await DoorClient.open(all.door("unix"));
 }, 120_000);
 afterAll(async () => {
   await other?.close();
   await all?.[Symbol.asyncDispose]();
 });
-
-function door(name: string): Door {
-  const found = all.doors.find((one) => one.name === name);
-  if (found === undefined) throw new Error(`there is no ${name} door`);
-  return found;
-}
 
 /** A way in for a principal of its own, with that quota. */
 async function of(name: string, way: string, faultsPerSecond?: number): Promise<Door> {
@@ -43,7 +37,7 @@ async function of(name: string, way: string, faultsPerSecond?: number): Promise<
     faultsPerSecond === undefined ? {} : { quota: { faultsPerSecond } },
   );
   const { key } = await os.principals.addKey(name, { scopes: ["sys", "ipc"] });
-  return { ...door(way), token: key };
+  return { ...all.door(way), token: key };
 }
 
 async function figures(way: string): Promise<{ faults: number; braked: number }> {

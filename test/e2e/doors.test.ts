@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { auditDirectory, auditFile } from "../../kernel/cap/audit/files.js";
 import { Hello, Syscall } from "../../proto/gen/contix/v1/kernel.js";
 import { connect } from "../../syscalls/index.js";
-import { type Door, DoorClient } from "../support/door-client.js";
+import { DoorClient } from "../support/door-client.js";
 import { type Doors, startDoors } from "../support/doors.js";
 import { until } from "../support/kernels.js";
 import { plainNats } from "../support/nats-client.js";
@@ -17,20 +17,14 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => all?.[Symbol.asyncDispose]());
 
-function door(name: string): Door {
-  const found = all.doors.find((one) => one.name === name);
-  if (found === undefined) throw new Error(`there is no ${name} door`);
-  return found;
-}
-
 describe("the TLS door", () => {
   test("a certificate that the client does not trust is said to be that", async () => {
-    const { address, token } = door("tls");
+    const { address, token } = all.door("tls");
     await expect(connect({ address, token })).rejects.toThrow(/TLS with grpcs:.*certificate/i);
   });
 
   test("strangers are few and send little; others are served meanwhile", async () => {
-    const { address } = door("tls");
+    const { address } = all.door("tls");
     const port = Number(address.split(":").at(-1));
     let closed = 0;
     const sockets: Socket[] = [];
@@ -42,16 +36,16 @@ describe("the TLS door", () => {
     }
     // 256 may stay; each further one costs the oldest its place.
     await until(() => closed >= 400 - 256);
-    const os = await DoorClient.open(door("tls"));
+    const os = await DoorClient.open(all.door("tls"));
     await os.ok("uname");
     for (const socket of sockets) socket.destroy();
     await os.close();
   });
 
   test("a hello of 30 MB is cut off", async () => {
-    const huge = DoorClient.open(door("unix"), { name: "x".repeat(30 << 20) }, 500);
+    const huge = DoorClient.open(all.door("unix"), { name: "x".repeat(30 << 20) }, 500);
     await expect(huge).rejects.toThrow();
-    const os = await DoorClient.open(door("unix"));
+    const os = await DoorClient.open(all.door("unix"));
     await os.ok("uname");
     await os.close();
   });
@@ -71,7 +65,7 @@ function audited(call: string, result: string, reason: string): boolean {
   });
 }
 
-const plain = (name: string) => plainNats(door("nats"), name);
+const plain = (name: string) => plainNats(all.door("nats"), name);
 const uname = (seq: bigint) =>
   Syscall.encode(Syscall.fromPartial({ seq, call: { $case: "uname", value: {} } })).finish();
 
@@ -97,9 +91,9 @@ describe("the NATS door", () => {
     // The server lets nobody do this but who has the kernel's own credentials.
     const secrets = readFileSync(join(all.kernel.home, "nats", "secrets.json"), "utf8");
     const pass = JSON.parse(secrets).agents;
-    const servers = door("nats").address;
+    const servers = all.door("nats").address;
     const inside = await connectNats({ servers, user: "contix-agents", pass, reconnect: false });
-    const os = await DoorClient.open(door("unix"));
+    const os = await DoorClient.open(all.door("unix"));
     const denied = async () => {
       const { door: books } = await os.ok("stats");
       return Number(books.find((book) => book.door === "nats")?.denied);
@@ -145,12 +139,14 @@ describe("the NATS door", () => {
 
   test("a hello that may not be attached hears why", async () => {
     const hello = Hello.fromPartial({ abi: 9 });
-    await expect(DoorClient.open(door("nats"), hello)).rejects.toMatchObject({ code: "EPROTO" });
+    await expect(DoorClient.open(all.door("nats"), hello)).rejects.toMatchObject({
+      code: "EPROTO",
+    });
   });
 
   test("10,000 who never say who they are, and 1,000 with forged tokens, are sent away; who is known goes on", async () => {
-    const port = Number(door("nats").address.split(":").at(-1));
-    const os = await DoorClient.open(door("nats"));
+    const port = Number(all.door("nats").address.split(":").at(-1));
+    const os = await DoorClient.open(all.door("nats"));
     const before = rssMiB(all.kernel.pid);
     const refused = async (): Promise<number> => {
       const { door: books } = await os.ok("stats");
@@ -185,14 +181,14 @@ describe("the NATS door", () => {
   }, 60_000);
 
   test("while the server is killed local work goes on, and its clients resume on the next", async () => {
-    const local = await DoorClient.open(door("unix"));
-    const os = await DoorClient.open(door("nats"));
+    const local = await DoorClient.open(all.door("unix"));
+    const os = await DoorClient.open(all.door("nats"));
     const { pid, run, resumeToken } = os.welcome;
     const server = Number(readFileSync(join(all.kernel.home, "nats/server.pid"), "utf8"));
     process.kill(server, "SIGKILL");
     await os.over();
     await local.ok("uname");
-    const again = await DoorClient.open(door("nats"), { token: "", pid, run, resumeToken });
+    const again = await DoorClient.open(all.door("nats"), { token: "", pid, run, resumeToken });
     expect(again.welcome).toMatchObject({ pid, run });
     await again.ok("uname");
     await Promise.all([again.close(), local.close()]);

@@ -38,6 +38,8 @@ export async function certificate(
 export interface Doors extends AsyncDisposable {
   readonly kernel: TestKernel;
   readonly doors: readonly Door[];
+  /** "unix", "tls" or "nats". */
+  door(name: string): Door;
 }
 
 export async function startDoors(flags: readonly string[] = []): Promise<Doors> {
@@ -60,6 +62,11 @@ export async function startDoors(flags: readonly string[] = []): Promise<Doors> 
   return {
     kernel,
     doors,
+    door(name) {
+      const found = doors.find((one) => one.name === name);
+      if (found === undefined) throw new Error(`there is no ${name} door`);
+      return found;
+    },
     async [Symbol.asyncDispose]() {
       await kernel.stop();
       await rm(dir, { recursive: true, force: true });
