@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { auditDirectory, auditFile } from "../../kernel/cap/audit/files.js";
 import { GATE_LIMITS } from "../../kernel/doors/gate.js";
 import { ClientFrame, Syscall } from "../../proto/gen/contix/v1/kernel.js";
-import { type Door, DoorClient } from "../support/door-client.js";
+import { DoorClient } from "../support/door-client.js";
 import { type Doors, startDoors } from "../support/doors.js";
 import { until } from "../support/kernels.js";
 import { dial, framed, RawGrpc } from "../support/raw-grpc.js";
@@ -25,18 +25,12 @@ let all: Doors;
 let other: DoorClient;
 beforeAll(async () => {
   all = await startDoors();
-  other = await DoorClient.open(door("unix"));
+  other = await DoorClient.open(all.door("unix"));
 }, 120_000);
 afterAll(async () => {
   await other?.close();
   await all?.[Symbol.asyncDispose]();
 });
-
-function door(name: string): Door {
-  const found = all.doors.find((one) => one.name === name);
-  if (found === undefined) throw new Error(`there is no ${name} door`);
-  return found;
-}
 
 function residentBytes(): number {
   const status = readFileSync(`/proc/${all.kernel.pid}/status`, "utf8");
@@ -56,11 +50,11 @@ describe.each(["unix", "tls"])("the %s door", (name) => {
       const met: Promise<unknown>[] = [];
       for (let i = 0; i < WAVE; i++) {
         // Of TLS they have not even shaken hands: bare TCP.
-        const { address } = door(name);
+        const { address } = all.door(name);
         const socket =
           name === "tls"
             ? connectPlain(Number(address.split(":").at(-1)), "127.0.0.1")
-            : dial(door(name));
+            : dial(all.door(name));
         open.add(socket);
         socket.on("error", () => undefined);
         socket.once("close", () => open.delete(socket));
@@ -75,7 +69,7 @@ describe.each(["unix", "tls"])("the %s door", (name) => {
     }
     // The oldest made room for the next: the last ones stay, for their seconds.
     await until(() => files() - filesBefore <= GATE_LIMITS.strangers + 8);
-    const late = await DoorClient.open(door(name));
+    const late = await DoorClient.open(all.door(name));
     await late.ok("uname");
     await late.close();
     expect(most).toBeLessThanOrEqual(GATE_LIMITS.crowd + 2 * WAVE);
@@ -85,8 +79,8 @@ describe.each(["unix", "tls"])("the %s door", (name) => {
 
   test("refuses a message of 1 GiB by its header, before its bytes", async () => {
     const before = residentBytes();
-    const raw = new RawGrpc(door(name));
-    await raw.attach(door(name).token);
+    const raw = new RawGrpc(all.door(name));
+    await raw.attach(all.door(name).token);
     const stream = raw.open();
     stream.write(framed(Buffer.alloc(0), GIB));
     const { status, sent } = await raw.flood(stream, GIB);
@@ -99,8 +93,8 @@ describe.each(["unix", "tls"])("the %s door", (name) => {
 
   test("does not unpack 1 MB to 1 GiB", async () => {
     const before = residentBytes();
-    const raw = new RawGrpc(door(name));
-    await raw.attach(door(name).token);
+    const raw = new RawGrpc(all.door(name));
+    await raw.attach(all.door(name).token);
     const stream = raw.open({ "grpc-encoding": "gzip" });
     // A thousand members of gzip are one stream of their contents in a row.
     const packed = Buffer.concat(Array(1024).fill(gzipSync(Buffer.alloc(1 << 20))));
@@ -114,8 +108,8 @@ describe.each(["unix", "tls"])("the %s door", (name) => {
 
   test("holds little for a reader that gives endless credit and does not read", async () => {
     const before = residentBytes();
-    const raw = new RawGrpc(door(name));
-    const stream = await raw.attach(door(name).token);
+    const raw = new RawGrpc(all.door(name));
+    const stream = await raw.attach(all.door(name).token);
     stream.pause();
     for (let seq = 1n; seq <= 200n; seq++) {
       const input = { $case: "prompt" as const, value: "go on" };
@@ -132,7 +126,7 @@ describe.each(["unix", "tls"])("the %s door", (name) => {
   });
 
   test("a stranger may not send a megabyte", async () => {
-    const raw = new RawGrpc(door(name));
+    const raw = new RawGrpc(all.door(name));
     const stream = raw.open();
     stream.write(framed(Buffer.alloc(0), 20 << 20));
     const { status } = await raw.flood(stream, 20 << 20);
@@ -148,7 +142,7 @@ test.each(["unix", "nats"])(
   },
   async (name) => {
     // More than there may be strangers who had their chance, and less than the processes of one.
-    const coming = Array.from({ length: 300 }, () => DoorClient.open(door(name)));
+    const coming = Array.from({ length: 300 }, () => DoorClient.open(all.door(name)));
     const come = await Promise.allSettled(coming);
     const refused = come.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
     await Promise.all(come.map((one) => one.status === "fulfilled" && one.value.close()));
@@ -162,7 +156,7 @@ test.each(["unix", "nats"])(
 );
 
 test("the NATS door cuts who announces a message of 1 GiB", async () => {
-  const { address, token } = door("nats");
+  const { address, token } = all.door("nats");
   const socket = connectPlain(Number(address.split(":").at(-1)), "127.0.0.1");
   let said = "";
   socket.on("error", () => undefined);
@@ -182,7 +176,7 @@ test.each(["unix", "tls"])(
   async (name) => {
     await using os = await all.kernel.connect();
     const { key, id } = await os.principals.addKey("admin");
-    const [idle, living] = [new RawGrpc(door(name)), new RawGrpc(door(name))];
+    const [idle, living] = [new RawGrpc(all.door(name)), new RawGrpc(all.door(name))];
     const stream = await idle.attach(key);
     const attached = await living.attach(key);
     attached.resume();
@@ -197,7 +191,7 @@ test.each(["unix", "tls"])(
 
 describe.each(["unix", "tls", "nats"])("through the %s door", (name) => {
   test("a name used twice for different calls is EEXIST, and audited", async () => {
-    const os = await DoorClient.open(door(name));
+    const os = await DoorClient.open(all.door(name));
     const { pid } = os.welcome;
     const seq = os.call("send", { pid, body: Buffer.from("one") });
     await os.reply(seq);
@@ -214,7 +208,7 @@ describe.each(["unix", "tls", "nats"])("through the %s door", (name) => {
   });
 
   test("a schedule that can never fire is EINVAL", async () => {
-    const os = await DoorClient.open(door(name));
+    const os = await DoorClient.open(all.door(name));
     for (const cron of ["0 0 30 2 *", "0 0 0 1 1 * 2020", "nonsense"]) {
       expect(await os.ask("schedule", { name: "never", cron, inbox: true })).toBe("EINVAL");
     }

@@ -44,8 +44,7 @@ function residentBytes(): number {
 
 describe.each(["unix", "tls", "nats"])("the %s door", (name) => {
   test(`lives through ${RUNS} malformed frames, seed ${SEED}`, { timeout: 3_600_000 }, async () => {
-    const door = all.doors.find((one) => one.name === name);
-    if (door === undefined) throw new Error(`there is no ${name} door`);
+    const door = all.door(name);
     const other = await DoorClient.open(door);
     const hers = { ...door, token: mallory };
     let os = await DoorClient.open(hers);
