@@ -58,6 +58,7 @@ export function makeEngine(
   const sched: Scheduler = new Scheduler({
     ...{ policy, slots },
     switchCost: (burst) => placer.switchCost(burst),
+    missing: (burst) => placer.missing(burst),
   });
   const loop = new Loop(sched, placer, driver, journal, clock);
   return { model, ready, driver, sched, placer, loop };

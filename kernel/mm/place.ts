@@ -223,6 +223,13 @@ export class Placer {
     return switchCost(length, kept, pool.frames.free, this.#costs);
   }
 
+  /** Given tokens of a burst that comes which are neither in its context's slot nor kept. */
+  missing({ spec: { cid, genStart } }: Burst): number {
+    this.walk(cid);
+    const resident = this.table.of(cid)?.resident ?? 0;
+    return Math.max(0, genStart - Math.max(resident, this.pool.lengthOf(cid)));
+  }
+
   /** The driver has this room for pages: if it is another than before, none is kept any more. */
   fit({ frames, blocks }: { readonly frames: number; readonly blocks: number }): void {
     if (frames === this.pool.frames.count && blocks === this.pool.blocks.count) return;

@@ -121,6 +121,14 @@ export class PagePool {
     return missing < 0 ? pages : pages.slice(0, missing);
   }
 
+  /** Tokens of a context that are kept, from its beginning up to the first that is not. */
+  lengthOf(cid: bigint): number {
+    const { length } = this.find(cid);
+    const tail = this.tailOf(cid);
+    const behind = tail?.depth === length && isKept(tail) ? tail.tokens.length : 0;
+    return length * PAGE_TOKENS + behind;
+  }
+
   /** What was saved of a context behind its full pages, when it left its slot. */
   tailOf(cid: bigint): Page | undefined {
     return this.#tables.byContext.get(cid)?.tail;

@@ -59,6 +59,8 @@ export interface Burst {
   account: Account | undefined;
   state: BurstState;
   nice: number;
+  /** Given tokens that had to be entered when it came, as far as that could be known. */
+  missing: number;
   /** When it last became ready, microseconds. */
   readySince: number;
   /** Tokens generated since it last got a slot. */

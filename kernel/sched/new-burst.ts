@@ -21,6 +21,7 @@ export function newBurst(
     account: undefined,
     state: "ready",
     nice,
+    missing: spec.genStart,
     readySince: now,
     quantumUsed: 0,
     turnService: 0,

@@ -28,12 +28,15 @@ export interface SchedulerOptions {
    * generated. By default nothing of it is kept.
    */
   readonly switchCost?: (burst: Burst) => number;
+  /** Given tokens of a burst that comes which have to be entered. By default nothing of it is kept. */
+  readonly missing?: (burst: Burst) => number;
 }
 
 export class Scheduler {
   readonly #bursts = new Bursts();
   readonly #slots: number;
   readonly #switchCost: (burst: Burst) => number;
+  readonly #missing: (burst: Burst) => number;
   #policy: Policy;
   #queue: RunQueue;
   #running: readonly Burst[] = [];
@@ -45,12 +48,13 @@ export class Scheduler {
   /** Called when there may be something to do: an arrival, an end, a change of rank. */
   onWork: () => void = () => {};
 
-  constructor({ policy, slots, switchCost }: SchedulerOptions) {
+  constructor({ policy, slots, switchCost, missing }: SchedulerOptions) {
     this.#policy = policy;
     this.#queue = new RunQueue(policy);
     this.#slots = slots;
     this.#switchCost =
       switchCost ?? (({ spec, generatedSoFar }) => rebuildCost(spec.genStart, generatedSoFar));
+    this.#missing = missing ?? (({ spec }) => spec.genStart);
   }
 
   get policy(): string {
@@ -96,8 +100,10 @@ export class Scheduler {
     now: number,
   ): Burst {
     const burst = newBurst(++this.#order, spec, listener, nice, arrivedAt, now);
+    burst.missing = this.#missing(burst);
     this.#bursts.add(burst);
     burst.account = this.#policy.entered?.(burst, now);
+    this.#rekey(burst);
     this.#queue.add(burst, now);
     this.#changed();
     return burst;

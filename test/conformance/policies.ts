@@ -23,6 +23,8 @@ export interface Arrival {
   readonly program?: bigint;
   readonly pid?: bigint;
   readonly given?: number;
+  /** Of those, what has to be entered, as far as that is known; all of them when missing. */
+  readonly missing?: number;
   readonly tokens: number;
 }
 
@@ -51,13 +53,16 @@ export class PolicyWorld {
   watch: WaitWatch | undefined;
   readonly #entered = new Map<Burst, number>();
   #pids = 1000n;
+  /** Of the one that is coming. */
+  #missing: number | undefined;
 
   constructor(
     policy: Policy,
     readonly slots: number,
     readonly costOf: (burst: Burst) => number = () => 0,
   ) {
-    this.sched = new Scheduler({ policy, slots, switchCost: costOf });
+    const missing = ({ spec }: Burst): number => this.#missing ?? spec.genStart;
+    this.sched = new Scheduler({ policy, slots, switchCost: costOf, missing });
   }
 
   arrive({ tokens, given = 1, nice = 0, pid = ++this.#pids, ...over }: Arrival): Burst {
@@ -66,6 +71,7 @@ export class PolicyWorld {
       ...{ class: over.class ?? "interactive", genStart: given, maxTokens: tokens },
       ...names,
     });
+    this.#missing = over.missing;
     const burst = this.sched.enqueue(spec, NOBODY, nice, this.now, this.now);
     this.alive.add(burst);
     return burst;

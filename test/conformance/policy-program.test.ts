@@ -5,7 +5,7 @@ import { WaitWatch } from "../../kernel/sched/testing/waits.js";
 import { PolicyWorld } from "./policies.js";
 
 describe("program", () => {
-  const HALF_LIFE_US = 20_000_000;
+  const HALF_LIFE_US = 30_000_000;
 
   it("serves a young program before the hundredth call of an old one, however short", () => {
     const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
@@ -44,6 +44,53 @@ describe("program", () => {
       world.drain();
       expect(world.finished[1]).toBe(next[first]);
     }
+  });
+
+  it("knows what a call has to enter: a long prompt goes behind a short one that came later", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+    const busy = world.arrive({ tokens: 3 });
+    world.step();
+    const long = world.arrive({ given: 2000, tokens: 1 });
+    const short = world.arrive({ given: 60, tokens: 1 });
+    world.drain();
+    expect(world.finished).toEqual([busy, short, long]);
+  });
+
+  it("does not hold against a call what is kept of its context", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+    const busy = world.arrive({ tokens: 3 });
+    world.step();
+    const kept = world.arrive({ given: 2000, missing: 20, tokens: 1 });
+    const short = world.arrive({ given: 600, tokens: 1 });
+    world.drain();
+    expect(world.finished).toEqual([busy, kept, short]);
+  });
+
+  it("gives back what a call would have entered that was cancelled", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+    const busy = world.arrive({ tokens: 3 });
+    world.step();
+    world.cancel(world.arrive({ program: 1n, given: 4000, tokens: 1 }));
+    const mine = world.arrive({ program: 1n, tokens: 1 });
+    const other = world.arrive({ given: 600, tokens: 1 });
+    world.drain();
+    expect(world.finished).toEqual([busy, mine, other]);
+  });
+
+  it("lets who needs much be patient: a long prompt waits ten times as long as it takes", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+    // From this it learns that a token that is given takes a 64th of a step.
+    world.arrive({ given: 6400, tokens: 1 });
+    world.drain();
+    const long = world.arrive({ given: 64_000, tokens: 1 });
+    for (let n = 0; n < 20_000 && world.alive.has(long); n++) {
+      if (world.sched.waiting < 3) world.arrive({ tokens: 20 });
+      world.step();
+    }
+    const wait = world.waits.find(({ burst }) => burst === long)?.us ?? 0;
+    // A thousand steps of 10 ms, and no more than what one token generated costs beside them.
+    expect(wait).toBeGreaterThan(95_000_000);
+    expect(wait).toBeLessThan(115_000_000);
   });
 
   it("bounds the wait of an old program among young ones without end", () => {

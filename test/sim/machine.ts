@@ -65,7 +65,8 @@ export class Machine implements AsyncDisposable {
     const model = (): HashModel => new HashModel(slots, WINDOW, frames, oneWay);
     this.driver = new InProcessDriver(model, fail, paged?.swap);
     const switchCost = (burst: Burst): number => this.placer.switchCost(burst);
-    this.sched = new Scheduler({ policy, slots, switchCost });
+    const missing = (burst: Burst): number => this.placer.missing(burst);
+    this.sched = new Scheduler({ policy, slots, switchCost, missing });
     this.placer = new Placer(this.journal.state, {
       ...{ slotCount: slots, chunkTokens: 16, oneWay },
       // The driver's clock stands still: what it may gather it tells only when it must.

@@ -75,6 +75,49 @@ describe("contexts with the same beginning", () => {
   });
 });
 
+describe("what a call has to enter, known when it comes", () => {
+  const short = (...given: number[]): Turn => ({ ...prompt(1), given, maxTokens: 3, seed: 3n });
+
+  /** Of a turn that is over: what was said to be missing of it, and what was. */
+  async function missed(m: Machine, cid: bigint, turn: Turn): Promise<[said: number, was: number]> {
+    let burst: Burst | undefined;
+    await m.turn(cid, turn, 0, (mine) => {
+      burst = mine;
+    });
+    m.invariants();
+    if (!burst) throw new Error("no burst");
+    return [burst.missing, burst.spec.genStart - burst.cached];
+  }
+
+  it.each([
+    [true, "with one way into a slot"],
+    [false, "with two"],
+  ])("is what is not found then: %s, %s", async (oneWay) => {
+    await using m = machine(1, 100, 0, 100, oneWay);
+    const [first, other] = [m.openContext(), m.openContext()];
+    const all = PREFIX.length + 2;
+    expect(await missed(m, first, prompt(1))).toEqual([all, all]);
+    // It stands in the slot, but for the last token that was generated.
+    expect(await missed(m, first, short(1, 2, 3))).toEqual([4, 4]);
+    // Another context, of which the full pages at its beginning are kept.
+    const own = all - PAGES * 16;
+    expect(await missed(m, other, prompt(2))).toEqual([own, own]);
+    // The first lost the slot. Its pages are kept, its tail among them.
+    const [said, was] = await missed(m, first, short(4, 5));
+    expect(said).toBe(was);
+    expect(said).toBeLessThan(16);
+  });
+
+  it("is all of it where nothing is kept and the slot is another's", async () => {
+    await using m = machine(1, 0, 0);
+    const [first, other] = [m.openContext(), m.openContext()];
+    await missed(m, first, prompt(1));
+    await missed(m, other, prompt(2));
+    const all = m.tokens(first).length + 2;
+    expect(await missed(m, first, short(1, 2))).toEqual([all, all]);
+  });
+});
+
 describe("a switch", () => {
   it("moves pages and the tail, and computes no more than the last token again", async () => {
     await using m = machine(1, 100, 0, 3);

@@ -88,7 +88,8 @@ export class Machine {
       ...{ costs: new PageCosts(PAGE_BYTES), eviction: (ports) => evictionPolicy("agent", ports) },
     });
     const switchCost = (burst: Burst): number => this.placer.switchCost(burst);
-    this.sched = new Scheduler({ policy, slots, switchCost });
+    const missing = (burst: Burst): number => this.placer.missing(burst);
+    this.sched = new Scheduler({ policy, slots, switchCost, missing });
     this.placer = new Placer(this.journal.state, {
       ...{ slotCount: slots, chunkTokens: CHUNK_TOKENS, pool: this.pool },
     });

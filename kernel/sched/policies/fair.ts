@@ -24,7 +24,8 @@
  *   `priority`.
  */
 import { Entry, Heap } from "../../heap.js";
-import { Account, type BurstView, GIVEN_COST, type Policy } from "../policy.js";
+import { Account, type BurstView, type Policy } from "../policy.js";
+import { Prepaid } from "../prepaid.js";
 
 /** Waiting that is worth one nice value, microseconds. */
 const AGING_US = 1_000_000;
@@ -58,8 +59,7 @@ export function fair(quantum: number, weightOf: (principal: string) => number = 
   const principals = new Map<string, Principal>();
   const backlogged = new Heap<Principal>();
   const absent = new Heap<Principal>();
-  /** Input that was charged and has not been entered, by burst. */
-  const prepaid = new Map<BurstView, number>();
+  const prepaid = new Prepaid();
   /** Backlogged ones whose counter is another than in the heap. */
   const charged = new Set<Principal>();
   let floor = 0;
@@ -75,12 +75,6 @@ export function fair(quantum: number, weightOf: (principal: string) => number = 
   function charge(it: Principal, cost: number): void {
     it.key += cost / weightOf(it.name);
     if (it.waiting > 0) charged.add(it);
-  }
-
-  /** What was charged of its input and need not be computed. */
-  function refund(burst: BurstView, ahead: number): void {
-    charge(of(burst), -ahead * GIVEN_COST);
-    prepaid.delete(burst);
   }
 
   const policy: Policy = {
@@ -116,20 +110,13 @@ export function fair(quantum: number, weightOf: (principal: string) => number = 
         raise(it.key);
       }
       if (!granted || burst.entered > 0 || prepaid.has(burst)) return;
-      prepaid.set(burst, burst.spec.genStart);
-      charge(it, burst.spec.genStart * GIVEN_COST);
+      charge(it, prepaid.charge(burst, burst.spec.genStart));
     },
-    served(burst, { given, generated }) {
-      const ahead = prepaid.get(burst);
-      const paid = Math.min(given, ahead ?? 0);
-      charge(of(burst), generated + (given - paid) * GIVEN_COST);
-      if (ahead === undefined) return;
-      if (generated > 0) refund(burst, ahead - paid);
-      else prepaid.set(burst, ahead - paid);
+    served(burst, service) {
+      charge(of(burst), prepaid.settle(burst, service));
     },
     over(burst) {
-      const ahead = prepaid.get(burst);
-      if (ahead !== undefined) refund(burst, ahead);
+      charge(of(burst), -prepaid.refund(burst));
       const it = of(burst);
       if (--it.bursts > 0) return;
       absent.set(it.entry, it.key);

@@ -6,8 +6,8 @@
  *
  * - `rr`: at once.
  * - `priority`: after 39 spans of aging, the difference between nice 19 and -20.
- * - `program`: when its program has waited ten times as long as it was served (the time
- *   from which its place is due).
+ * - `program`: when its program has waited ten times as long as it was served and as its input
+ *   will take (the time from which its place is due).
  *
  * Before it are then only those of its class that waited already, each for one turn, and
  * those that have a slot, until they give it up; who gives way begins to wait anew, behind
