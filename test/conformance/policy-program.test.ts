@@ -66,6 +66,17 @@ describe("program", () => {
     expect(world.finished).toEqual([busy, kept, short]);
   });
 
+  it("gives back with the first token what was found after all", () => {
+    const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
+    const found = world.arrive({ given: 4000, tokens: 30 });
+    world.sched.step(0);
+    found.cached = 3999;
+    world.step();
+    const other = world.arrive({ given: 600, tokens: 1 });
+    world.drain();
+    expect(world.finished).toEqual([found, other]);
+  });
+
   it("gives back what a call would have entered that was cancelled", () => {
     const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
     const busy = world.arrive({ tokens: 3 });

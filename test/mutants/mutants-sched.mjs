@@ -198,10 +198,10 @@ const ROWS = [
     OF("program"),
   ],
   [
-    "prepaid: input is charged when it comes and when it is entered",
+    "prepaid: what was entered is given back, too",
     "kernel/sched/prepaid.ts",
-    "Math.min(service.given, ahead)",
-    "Math.min(0, ahead)",
+    "this.#ahead.set(burst, ahead - paid);",
+    "this.#ahead.set(burst, ahead);",
     OF("program"),
   ],
   [
