@@ -6,8 +6,10 @@ import { join } from "node:path";
 const running = new Set();
 /** A test that hangs has failed; all of them take far less when they pass. */
 const TEST_MS = 30_000;
-/** Beyond every test's own limit: a run that does not end is ended. */
+/** Beyond every test's own limit: a run of one row's tests that does not end is ended. */
 const RUN_MS = 240_000;
+/** A run of all rows' tests. */
+const ALL_MS = 1_200_000;
 
 /** Ends every run, and with its process group what its tests have started. */
 export function endAll() {
@@ -36,12 +38,14 @@ export async function runSuite(copy, { tests, only }, { bail }) {
   ];
   const names = only ? ["-t", only] : [];
   const args = ["run", "--reporter=json", `--outputFile=${report}`, ...limits, ...names, ...tests];
-  const said = await vitest(copy, args);
+  const limitMs = bail ? RUN_MS : ALL_MS;
+  const { said, late } = await vitest(copy, args, limitMs);
   let results;
   try {
     results = JSON.parse(readFileSync(report, "utf8"));
   } catch {
-    throw new Error(`vitest wrote no report: ${said}`);
+    const why = late ? `it was ended after ${limitMs / 1000} s` : said;
+    throw new Error(`vitest wrote no report: ${why}`);
   }
   const all = results.testResults.flatMap(({ assertionResults }) => assertionResults);
   const failed = all.filter(({ status }) => status === "failed");
@@ -58,8 +62,8 @@ export async function runSuite(copy, { tests, only }, { bail }) {
   };
 }
 
-/** Resolves with the end of what it said on stderr. */
-function vitest(copy, args) {
+/** Resolves with the end of what it said on stderr, and whether it took too long and was ended. */
+function vitest(copy, args, limitMs) {
   const env = { CONTIX_SIM_RUNS: "100", CONTIX_SIM_SHRINK: "0", ...process.env };
   const child = spawn("node_modules/.bin/vitest", args, {
     cwd: copy,
@@ -68,7 +72,11 @@ function vitest(copy, args) {
     stdio: ["ignore", "ignore", "pipe"],
   });
   running.add(child);
-  const limit = setTimeout(() => kill(child), RUN_MS);
+  let late = false;
+  const limit = setTimeout(() => {
+    late = true;
+    kill(child);
+  }, limitMs);
   let said = "";
   child.stderr.on("data", (bytes) => {
     said = (said + bytes).slice(-2000);
@@ -80,7 +88,7 @@ function vitest(copy, args) {
       running.delete(child);
       // What a broken kernel left behind must not disturb the next run.
       kill(child);
-      resolve(said);
+      resolve({ said, late });
     });
   });
 }
