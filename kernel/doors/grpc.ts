@@ -108,11 +108,12 @@ export async function openGrpcDoor(
           gate.close();
           resolve();
         };
-        // Whoever does not end its stream in time is cut off.
+        // Whoever does not end its stream in time is cut off. The server does not always say
+        // that it is over then: a connection may be ending by itself at that moment.
         const servers = [local.server, remote.server];
         const cancel = kernel.clock.after(500_000, () => {
           for (const server of servers) server.forceShutdown();
-          gate.close();
+          over();
         });
         void Promise.all(servers.map(shutdown)).then(over);
       }),
