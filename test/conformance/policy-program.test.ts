@@ -1,11 +1,21 @@
 /** What `program` promises: the service of a whole agent program counts, and fades. */
 import { describe, expect, it } from "vitest";
+import type { Burst } from "../../kernel/sched/burst.js";
 import { makePolicy } from "../../kernel/sched/policies.js";
 import { WaitWatch } from "../../kernel/sched/testing/waits.js";
 import { PolicyWorld } from "./policies.js";
 
 describe("program", () => {
   const HALF_LIFE_US = 30_000_000;
+
+  /** How long a burst waits for its first slot while young programs come without end, microseconds. */
+  const waitAmongYoung = (world: PolicyWorld, waiting: Burst): number => {
+    for (let n = 0; n < 20_000 && world.alive.has(waiting); n++) {
+      if (world.sched.waiting < 3) world.arrive({ tokens: 20 });
+      world.step();
+    }
+    return world.waits.find(({ burst }) => burst === waiting)?.us ?? 0;
+  };
 
   it("serves a young program before the hundredth call of an old one, however short", () => {
     const world = new PolicyWorld(makePolicy("program", { quantum: 8 }), 1);
@@ -94,11 +104,7 @@ describe("program", () => {
     world.arrive({ given: 6400, tokens: 1 });
     world.drain();
     const long = world.arrive({ given: 64_000, tokens: 1 });
-    for (let n = 0; n < 20_000 && world.alive.has(long); n++) {
-      if (world.sched.waiting < 3) world.arrive({ tokens: 20 });
-      world.step();
-    }
-    const wait = world.waits.find(({ burst }) => burst === long)?.us ?? 0;
+    const wait = waitAmongYoung(world, long);
     // A thousand steps of 10 ms, and no more than what one token generated costs beside them.
     expect(wait).toBeGreaterThan(95_000_000);
     expect(wait).toBeLessThan(115_000_000);
@@ -111,12 +117,8 @@ describe("program", () => {
     world.arrive({ program: 1n, tokens: 500 });
     world.drain();
     const old = world.arrive({ program: 1n, tokens: 1 });
-    for (let n = 0; n < 20_000 && world.alive.has(old); n++) {
-      if (world.sched.waiting < 3) world.arrive({ tokens: 20 });
-      world.step();
-    }
     // Ten times the five seconds that it was served, and the turns of who is due before it.
-    const wait = world.waits.find(({ burst }) => burst === old)?.us ?? 0;
+    const wait = waitAmongYoung(world, old);
     expect(wait).toBeGreaterThan(49_000_000);
     expect(wait).toBeLessThan(52_000_000);
   });
