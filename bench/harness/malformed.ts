@@ -33,19 +33,47 @@ export function* malformedRequests(seed: number, key: string): Generator<Uint8Ar
     const bytes = Buffer.from(request(key, body));
     if (how < 40) yield bytes;
     else if (how < 65) yield bytes.subarray(0, dice(bytes.length));
-    else if (how < 95) yield flipped(bytes, dice(8 * bytes.length));
+    else if (how < 95) yield wrong(bytes, key, dice);
     else yield Buffer.from(request(key, "x".repeat(dice(LARGEST))));
   }
 }
 
+const ROUTE = "POST /v1/chat/completions HTTP/1.1";
 const BODY = JSON.stringify({
   ...{ model: "fake", max_tokens: 1 },
   messages: [{ role: "user", content: "Hello" }],
 });
 
 function request(key: string, body: string): string {
-  const head = ["POST /v1/chat/completions HTTP/1.1", "Host: g", `Authorization: Bearer ${key}`];
+  const head = [ROUTE, "Host: g", `Authorization: Bearer ${key}`];
   return [...head, `Content-Length: ${Buffer.byteLength(body)}`, "", body].join("\r\n");
+}
+
+/** With one bit turned, somewhere where that makes it none. */
+function wrong(good: Buffer, key: string, dice: Dice): Uint8Array {
+  for (;;) {
+    const bytes = flipped(good, dice(8 * good.length));
+    if (!isRequest(Buffer.from(bytes), key)) return bytes;
+  }
+}
+
+/** Whether a gateway has to answer it: other words are words, too. */
+function isRequest(bytes: Buffer, key: string): boolean {
+  const [head = "", body = ""] = bytes.toString("latin1").split("\r\n\r\n");
+  if (!head.startsWith(`${ROUTE}\r\n`) || !head.includes(`\r\nAuthorization: Bearer ${key}\r\n`))
+    return false;
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(-body.length));
+    const { model, max_tokens, messages } = JSON.parse(text);
+    return (
+      model === "fake" &&
+      max_tokens > 0 &&
+      messages[0].role === "user" &&
+      messages[0].content !== undefined
+    );
+  } catch {
+    return false;
+  }
 }
 
 function diceOf(seed: number): Dice {

@@ -136,7 +136,7 @@ describe("many keys at once", () => {
     expect(denied.indexOf("honest")).toBeLessThanOrEqual(4);
   });
 
-  it("with wrong secrets are hashed ten at once of an id, then one a second, and hold up no other id", async () => {
+  it("with wrong secrets are hashed ten at once of an id, then one in five seconds, and hold up no other id", async () => {
     const { keys, add, time, hashes } = await verifier();
     const [flooded, fresh, honest] = [await add(), await add(), await add()];
     await keys.verify(flooded.text);
@@ -149,16 +149,17 @@ describe("many keys at once", () => {
       );
     for (let i = 0; i < 10; i++) expect(await verdict(wrong(i))).toBe("EACCES 0");
     const before = hashes();
-    for (let i = 0; i < 20; i++) expect(await verdict(wrong(i))).toBe("EAGAIN 1000000");
+    for (let i = 0; i < 20; i++)
+      expect(await verdict(wrong(i))).toMatch(/^EAGAIN (4999|5000)\d{3}$/);
     expect(hashes()).toBe(before);
     // Who was in before is known without a hash, and other ids have nothing to do with it.
     expect(await verdict(flooded.text)).toBe("good");
     expect(await verdict(honest.text)).toBe("good");
-    time.now += 1_000_000;
+    time.now += 5_000_000;
     expect(await verdict(wrong(50))).toBe("EACCES 0");
     expect(await verdict(wrong(51))).toMatch("EAGAIN");
     // A good secret that nobody presented before is heard when there is room, and takes none.
-    time.now += 1_000_000;
+    time.now += 5_000_000;
     keys.forget(flooded.id);
     expect(await verdict(flooded.text)).toBe("good");
     expect(await verdict(wrong(52))).toBe("EACCES 0");

@@ -20,9 +20,9 @@ const HASH_BYTES = 32;
 const AT_ONCE = 2;
 /** Texts that may wait for one key id. */
 const WAITING_PER_KEY = 8;
-/** Wrong secrets that are hashed of one key id, a second; at once, what some seconds bring. */
-const WRONG_PER_SECOND = 1;
-const WRONG_SECONDS = 10;
+/** Wrong secrets that are hashed of one key id, a second; at once, what some seconds bring: ten. */
+const WRONG_PER_SECOND = 1 / 5;
+const WRONG_SECONDS = 50;
 const REMEMBERED = 4096;
 const REMEMBERED_US = 600_000_000;
 const FORM = /^ctx_([a-z0-9]{12})_([\w-]{43})$/;

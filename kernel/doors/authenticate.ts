@@ -9,9 +9,12 @@ import { tokenMatches } from "../cap/tokens.js";
 import { ABI, type Kernel } from "../kernel.js";
 import type { Attachment } from "../proc/processes.js";
 import type { Port } from "../trap.js";
-import { Indebted } from "./brake.js";
+import { Indebted } from "./debtors.js";
 
 const NAME_LENGTH = 128;
+
+/** Rejects for a principal that may not come in now. */
+export type Admit = (principal: string) => Promise<void>;
 
 /** Whom a token speaks for, and what it opens. */
 interface Identity {
@@ -36,7 +39,7 @@ export class Authenticator {
    * expired; EAGAIN when too many present one key at once. Refusals are audited. `admit` may
    * refuse a principal that presented a good key.
    */
-  async attach(hello: Hello, port: Port, admit?: (principal: string) => void): Promise<Attachment> {
+  async attach(hello: Hello, port: Port, admit?: Admit): Promise<Attachment> {
     try {
       return await this.#attach(hello, port, admit);
     } catch (error) {
@@ -85,7 +88,7 @@ export class Authenticator {
   async #attach(
     hello: Hello,
     port: Port,
-    admit: (principal: string) => void = () => undefined,
+    admit: Admit = async () => undefined,
   ): Promise<Attachment> {
     if (hello.abi !== ABI) {
       const message = `the client speaks ABI ${hello.abi}, this kernel ${ABI}`;
@@ -93,19 +96,19 @@ export class Authenticator {
     }
     const { procs } = this.#kernel;
     if (hello.resumeToken !== "") {
-      admit(procs.get(hello.pid)?.principal ?? "");
+      await admit(procs.get(hello.pid)?.principal ?? "");
       return procs.resume(hello.pid, hello.run, hello.resumeToken, port);
     }
     if (hello.token === "") throw refused("no token; every attachment needs one");
     const identity = await this.#identify(hello.token);
     if (identity) {
-      admit(identity.principal);
+      await admit(identity.principal);
       const name = hello.name === "" ? "external" : hello.name.slice(0, NAME_LENGTH);
       return procs.attach(this.#enter(identity, name), port);
     }
     const spawned = procs.byToken(hello.token);
     if (!spawned) throw refused("the token is wrong or was used before");
-    admit(spawned.principal);
+    await admit(spawned.principal);
     return procs.attach(spawned.pid, port);
   }
 

@@ -6,7 +6,6 @@ import { BareKernel } from "../../test/support/bare-kernel.js";
 import type { Port } from "../trap.js";
 import type { Authenticator } from "./authenticate.js";
 import { DoorBook } from "./books.js";
-import { checkDebt } from "./brake.js";
 import { DoorSession, type Frame } from "./session.js";
 import { Malformed } from "./strict.js";
 
@@ -200,14 +199,10 @@ describe("where a pause stops nobody", () => {
     expect([one.pipe.cut, one.session.over]).toEqual([1, true]);
     // Its process is detached, and may come back.
     expect(bare.state.processes.get(one.pid)?.exit).toBeUndefined();
-    const { kernel } = bare;
-    expect(() => checkDebt(kernel, "alice")).toThrow(
-      expect.objectContaining({ code: "EAGAIN", retryAfterUs: 2_050_000, onRecord: true }),
-    );
-    expect(() => checkDebt(kernel, "alice")).toThrow(expect.objectContaining({ onRecord: false }));
-    checkDebt(kernel, "bob");
+    const debt = (principal: string) => bare.kernel.rates.faults.debt(principal).waitUs;
+    expect([debt("alice"), debt("bob")]).toEqual([2_050_000, 0]);
     bare.pass(2_050_000);
-    checkDebt(kernel, "alice");
+    expect(debt("alice")).toBe(0);
   });
 
   it("so many bytes are held, of however few frames, and none of them is decoded", async () => {

@@ -9,17 +9,6 @@ import type { DoorBook } from "./books.js";
 
 export type Braking = Pick<Kernel, "clock" | "journal" | "log" | "rates">;
 
-/** Not let in before its principal has paid for its faults. */
-export class Indebted extends ContixError {
-  /** Others that are refused for the same debt are only counted. */
-  readonly onRecord: boolean;
-
-  constructor(message: string, retryAfterUs: number, onRecord: boolean) {
-    super("EAGAIN", message, { retryAfterUs });
-    this.onRecord = onRecord;
-  }
-}
-
 export class Brake {
   readonly #kernel: Braking;
   readonly #book: DoorBook;
@@ -77,14 +66,8 @@ export function chargeFault({ rates, log }: Braking, book: DoorBook, principal: 
   return waitUs;
 }
 
-/** EAGAIN, once on record, while the principal owes for its faults. */
-export function checkDebt({ rates }: Pick<Braking, "rates">, principal: string): void {
-  const { waitUs, first } = rates.faults.debt(principal);
-  if (waitUs === 0) return;
-  throw new Indebted(overRate(principal, rates.faults.rate(principal)), waitUs, first);
-}
-
-function overRate(principal: string, rate: number): string {
+/** What is said to who is beyond his rate. */
+export function overRate(principal: string, rate: number): string {
   return `the principal ${principal} sent more frames that say nothing than its quota faultsPerSecond, ${rate}`;
 }
 

@@ -13,9 +13,8 @@ import {
 import { NO_USAGE } from "../call.js";
 import type { Kernel } from "../kernel.js";
 import type { Connection } from "../nats/connections.js";
-import type { Authenticator } from "./authenticate.js";
+import type { Admit, Authenticator } from "./authenticate.js";
 import type { DoorBook } from "./books.js";
-import { checkDebt } from "./brake.js";
 import { inboxOf, inSubject } from "./nats-subjects.js";
 import { DoorSession, type Frame } from "./session.js";
 import { decodeStrictly, Malformed } from "./strict.js";
@@ -29,6 +28,7 @@ export interface Wire {
   publish(subject: string, body: Uint8Array): void;
   /** The longest message that the server takes, bytes. */
   readonly maxPayload: number;
+  readonly admit: Admit;
   /** The kernel ended the session: its connection is to be cut once this was delivered. */
   ended(session: NatsSession): void;
 }
@@ -68,7 +68,7 @@ export class NatsSession {
       pause: () => undefined,
       resume: () => undefined,
       hangUp: () => wire.ended(this),
-      admit: (principal) => checkDebt(kernel, principal),
+      admit: wire.admit,
     });
   }
 

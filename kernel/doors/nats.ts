@@ -13,6 +13,7 @@ import { type Connection, Connections } from "../nats/connections.js";
 import { Lines } from "../nats/lines.js";
 import type { Authenticator } from "./authenticate.js";
 import type { DoorBook } from "./books.js";
+import { Debtors } from "./debtors.js";
 import {
   type Allowed,
   type Asked,
@@ -57,6 +58,7 @@ export class NatsDoor {
   readonly #accounts: Accounts;
   readonly #book: DoorBook;
   readonly #feed: EventFeed;
+  readonly #debtors: Debtors;
   /** By door id. */
   readonly #sessions = new Map<string, NatsSession>();
   readonly #byConnection = new Map<string, NatsSession>();
@@ -73,6 +75,7 @@ export class NatsDoor {
     this.#auth = auth;
     this.#accounts = accounts;
     this.#book = kernel.doors.of("nats");
+    this.#debtors = new Debtors(kernel);
     const publish = (subject: string, body: Uint8Array): boolean => this.publish(subject, body);
     const taken = async (): Promise<void> => this.#lines?.taken();
     this.#feed = new EventFeed({ publish, taken }, kernel.clock);
@@ -216,6 +219,7 @@ export class NatsDoor {
       get maxPayload() {
         return lines.maxPayload;
       },
+      admit: (principal: string) => this.#debtors.check(principal),
       ended: (session: NatsSession) => this.#cut(session),
     };
     const at = { server, id: connection };

@@ -14,7 +14,7 @@ import { NO_USAGE } from "../call.js";
 import { ABI, type Kernel, NODE, VERSION } from "../kernel.js";
 import type { Attachment } from "../proc/processes.js";
 import type { Port } from "../trap.js";
-import type { Authenticator } from "./authenticate.js";
+import type { Admit, Authenticator } from "./authenticate.js";
 import type { DoorBook } from "./books.js";
 import { Brake } from "./brake.js";
 import { Malformed } from "./strict.js";
@@ -42,8 +42,8 @@ export interface Pipe {
   resume(): void;
   /** Where `pause` stops nobody: cuts a client off that may come back to its run. */
   hangUp?(): void;
-  /** Refuses principals that may not come by this door now. */
-  admit?(principal: string): void;
+  /** Rejects for a principal that may not come by this door now. */
+  admit?: Admit;
 }
 
 /** A frame as it came: what waits, or is never taken, need not be decoded. */
@@ -128,8 +128,7 @@ export class DoorSession {
   async hello(hello: Hello): Promise<void> {
     this.#state = "attaching";
     try {
-      const admit = (principal: string): void => this.#pipe.admit?.(principal);
-      this.#attached(await this.#auth.attach(hello, this.#port, admit));
+      this.#attached(await this.#auth.attach(hello, this.#port, this.#pipe.admit));
     } catch (error) {
       if (!this.over) this.#failed(error);
     }

@@ -120,7 +120,7 @@ export async function answerError(
     const id = exchange.env.outgoing.getHeader("x-request-id");
     gateway.log.error({ err: error, id, path: exchange.req.path }, "a request failed");
   }
-  if (isFault(error, failure)) await holdBack(gateway, exchange);
+  if (isFault(exchange, error, failure)) await holdBack(gateway, exchange);
   // The rest of a body that nobody reads would stand before the next request.
   const hangUp = !exchange.env.incoming.complete || failure.code === "shutting_down";
   return new Response(JSON.stringify(failure.body), {
@@ -133,9 +133,12 @@ export async function answerError(
   });
 }
 
-/** It was no request: wrong in form, or without a good key. What the kernel says of a good one is none. */
-function isFault(error: unknown, { status }: ApiError): boolean {
-  if (status === 401) return true;
+/**
+ * It was no request: wrong in form, or without a key that is known to be good. What the kernel
+ * says of a good one is none.
+ */
+function isFault(exchange: Exchange, error: unknown, { status }: ApiError): boolean {
+  if (status === 401 || (status === 429 && exchange.get("known") !== true)) return true;
   return error instanceof ApiError && status >= 400 && status < 500 && status !== 429;
 }
 
@@ -145,10 +148,12 @@ function holdBack({ late }: Gateway, exchange: Exchange): Promise<void> {
   const { socket } = env.incoming;
   return new Promise((resolve) => {
     const gone = (forget: () => void): void => {
-      onOver(env, () => {
+      const over = (): void => {
         forget();
         resolve();
-      });
+      };
+      if (socket.destroyed) over();
+      else onOver(env, over);
     };
     const sender = exchange.get("sender") ?? senderOf(socket);
     if (late.refuse(sender, resolve, gone)) return;

@@ -28,20 +28,28 @@ export interface Watch extends Disposable {
 }
 
 /**
- * Watches the client of a request. An answer that is not out `lateMs` after its deadline,
- * because nobody reads it, is cut off.
+ * Watches the client of a request. Who sends nothing any more counts as gone: whether he still
+ * reads is not to be seen. An answer that is not out `lateMs` after its deadline, because nobody
+ * reads it, is cut off.
  */
 export function watchClient(bindings: HttpBindings, lateMs: number): Watch {
   const { incoming, outgoing } = bindings;
   const gone = new AbortController();
+  const { socket } = incoming;
   const leave = (): void => gone.abort();
   const forget = onOver(bindings, leave);
-  if (incoming.socket.destroyed) leave();
+  const hangUp = (): void => void socket.end();
+  if (socket.destroyed) leave();
+  else if (socket.readableEnded) {
+    leave();
+    hangUp();
+  } else socket.once("end", hangUp);
   const late = setTimeout(() => outgoing.destroy(), lateMs);
   return {
     signal: gone.signal,
     [Symbol.dispose]: () => {
       clearTimeout(late);
+      socket.off("end", hangUp);
       forget();
     },
   };

@@ -1,12 +1,14 @@
 /** Who sends requests that are none is refused late; all get their answers, and good ones do not wait. */
+import { once } from "node:events";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startTestGateway, type TestGateway } from "../../test/support/gateway.js";
+import { until } from "../../test/support/kernels.js";
 
-/** Of each sender; ten may come at once. */
-const PER_SECOND = 1;
-const BURST = 10;
+/** Of each sender; what four seconds bring may come at once. */
+const PER_SECOND = 5;
+const BURST = 4 * PER_SECOND;
 const CHAT = "/v1/chat/completions";
 const GOOD = JSON.stringify({
   ...{ model: "fake", max_tokens: 1 },
@@ -18,6 +20,23 @@ beforeAll(async () => {
   gateway = await startTestGateway({ slots: 4 }, { faultsPerSecond: PER_SECOND });
 });
 afterAll(() => gateway[Symbol.asyncDispose]());
+
+/** A request of the administrator's as it goes over the wire. */
+const raw = (body: string, head = `POST ${CHAT}`, length = body.length, to = gateway): string =>
+  [
+    `${head} HTTP/1.1`,
+    "Host: g",
+    `Authorization: Bearer ${to.kernel.token}`,
+    `Content-Length: ${length}`,
+    "",
+    body,
+  ].join("\r\n");
+/** Sends that and nothing more, ever. @returns all that comes back */
+const sayAndShut = (request: string, to = gateway): Promise<string> => {
+  const socket = connect({ port: to.port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.end(request);
+  return text(socket).finally(() => socket.destroy());
+};
 
 const late = (): Promise<number> => gateway.figure("contix_gateway_late_total");
 const post = (body: string, key = gateway.kernel.token) =>
@@ -52,4 +71,49 @@ it("what is no HTTP, and what shows no good key, are one sender's by the address
   const wrong = Array.from({ length: BURST + 3 }, (_, i) => post(GOOD, `wrong-${i}`));
   for (const answer of await Promise.all(wrong)) expect(answer.status).toBe(401);
   expect(await late()).toBeGreaterThan(broken);
+});
+
+it("who sends nothing more waits for his refusal as others do", async () => {
+  const before = await late();
+  const bad = Array.from({ length: BURST + 3 }, () => sayAndShut(raw("{")));
+  for (const answer of await Promise.all(bad)) expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  const whole = await late();
+  expect(whole).toBeGreaterThan(before);
+  // There is no place for an answer to half a body; its connection is held back all the same.
+  const half = Array.from({ length: BURST + 3 }, () => sayAndShut(raw("{", `POST ${CHAT}`, 9)));
+  for (const answer of await Promise.all(half)) expect(answer).toBe("");
+  expect(await late()).toBeGreaterThan(whole);
+});
+
+it("secrets that the kernel does not look at any more are the address's, too", async () => {
+  await using os = await gateway.kernel.connect();
+  await os.principals.add("target");
+  const { key } = await os.principals.addKey("target");
+  const wrong = (i: number) => post(GOOD, `${key.slice(0, -4)}${String(i).padStart(4, "0")}`);
+  const statuses = new Set<number>();
+  for (let i = 0; i < 12; i++) statuses.add((await wrong(i)).status);
+  expect(statuses).toEqual(new Set([401, 429]));
+  const before = await late();
+  const more = await Promise.all(Array.from({ length: BURST + 5 }, (_, i) => wrong(100 + i)));
+  expect(more.map(({ status }) => status)).toEqual(more.map(() => 429));
+  expect(await late()).toBeGreaterThan(before);
+});
+
+it("who sends nothing more is answered, unless there is a generation to give up", async () => {
+  expect(await sayAndShut(raw("", "GET /healthz"))).toMatch(/^HTTP\/1\.1 200 /);
+  await using slow = await startTestGateway({ stepUs: 20_000 });
+  const aborted = () => slow.figure("contix_gateway_aborted_total");
+  const long = JSON.stringify({ ...JSON.parse(GOOD), max_tokens: 300, stream: true });
+  expect(await sayAndShut(raw(long, `POST ${CHAT}`, long.length, slow), slow)).not.toContain(
+    "[DONE]",
+  );
+  await until(async () => (await aborted()) === 1);
+  const socket = connect({ port: slow.port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.write(raw(long, `POST ${CHAT}`, long.length, slow));
+  await once(socket, "readable");
+  socket.end();
+  const got = await text(socket);
+  expect(got).toContain("data: ");
+  expect(got).not.toContain("[DONE]");
+  await until(async () => (await aborted()) === 2);
 });

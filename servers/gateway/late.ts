@@ -7,9 +7,13 @@
 import { LRUCache } from "lru-cache";
 
 /** What one sender may have at once, seconds of his rate. */
-const BURST_S = 10;
-/** An answer is so late at most, milliseconds: a client that is only wrong is to be told. */
-const LATEST_MS = 1_000;
+const BURST_S = 4;
+/**
+ * An answer is so late at most, milliseconds: a client that is only wrong is to be told. Below
+ * that they leave one by one, at the sender's rate: all of a second at once would make him ask
+ * all at once again.
+ */
+const LATEST_MS = 5_000;
 /** Senders that are remembered; those beyond it begin anew. */
 const SENDERS = 4096;
 

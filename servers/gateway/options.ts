@@ -33,7 +33,7 @@ const Options = z.strictObject({
   connections: z.int().min(1).default(2048),
   requests: z.int().min(1).default(1024),
   /** Requests that are none, of one sender: beyond them the refusal comes late. 0: no limit. */
-  faultsPerSecond: z.number().min(0).default(20),
+  faultsPerSecond: z.number().min(0).default(10),
   /** Answers to one request: `n`, times the prompts. */
   choices: z.int().min(1).max(128).default(16),
   /** Keys that are attached to the kernel at once, and how long an unused one stays, milliseconds. */

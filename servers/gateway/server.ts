@@ -122,6 +122,8 @@ function makeServer(gateway: Gateway, tls: SecureContextOptions | undefined): Se
     tls === undefined
       ? createServer(settings, onRequest)
       : createTlsServer({ ...settings, ...tls, handshakeTimeout: headersMs }, onRequest);
+  // Who has sent all that he will is not gone before he is answered, or held back; `watchClient` is stricter.
+  Object.assign(server, { httpAllowHalfOpen: true });
   server.maxConnections = connections;
   server.on("connection", (socket: Socket) => gateway.strangers.enter(socket));
   // Over TLS requests come on another socket than the connection's own.
@@ -129,8 +131,7 @@ function makeServer(gateway: Gateway, tls: SecureContextOptions | undefined): Se
     socket.setMaxListeners(SOCKET_LISTENERS),
   );
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-    // What is no HTTP, in the middle of an answer: there is no place for another.
-    if (error.code === "ECONNRESET" || !socket.writable || (busy.get(socket) ?? 0) > 0) {
+    if (error.code === "ECONNRESET" || !socket.writable) {
       socket.destroy();
       return;
     }
@@ -141,7 +142,11 @@ function makeServer(gateway: Gateway, tls: SecureContextOptions | undefined): Se
     gateway.metrics.error(failure.code ?? String(failure.status));
     // Nobody reads what comes behind it, but for its end.
     socket.pause();
-    const answer = (): void => void socket.resume().end(rawAnswer(failure));
+    const answer = (): void => {
+      // In the middle of an answer there is no place for another.
+      if ((busy.get(socket) ?? 0) > 0) socket.destroy();
+      else socket.resume().end(rawAnswer(failure));
+    };
     const left = (forget: () => void): void => void socket.once("close", forget);
     if (!gateway.late.refuse(senderOf(socket), answer, left)) socket.destroy();
   });
