@@ -6,6 +6,7 @@ import { Keys } from "../cap/keys.js";
 import { ADMIN } from "../cap/principals.js";
 import { ALL_SCOPES } from "../cap/scopes.js";
 import { tokenMatches } from "../cap/tokens.js";
+import type { Process } from "../journal/journal.js";
 import { ABI, type Kernel } from "../kernel.js";
 import type { Attachment } from "../proc/processes.js";
 import type { Port } from "../trap.js";
@@ -106,10 +107,16 @@ export class Authenticator {
       const name = hello.name === "" ? "external" : hello.name.slice(0, NAME_LENGTH);
       return procs.attach(this.#enter(identity, name), port);
     }
-    const spawned = procs.byToken(hello.token);
-    if (!spawned) throw refused("the token is wrong or was used before");
-    await admit(spawned.principal);
-    return procs.attach(spawned.pid, port);
+    await admit(this.#spawned(hello.token).principal);
+    // It is good once, and another may have come with it meanwhile.
+    return procs.attach(this.#spawned(hello.token).pid, port);
+  }
+
+  /** The process that the kernel started with this token. EACCES. */
+  #spawned(token: string): Process {
+    const process = this.#kernel.procs.byToken(token);
+    if (!process) throw refused("the token is wrong or was used before");
+    return process;
   }
 
   /** Undefined for what is neither the administrator's token nor looks like a key. */

@@ -383,6 +383,13 @@ const ROWS = [
     "test/e2e/brake.test.ts",
   ],
   [
+    "authenticate: a spawned program's token is good for two who come at once",
+    "kernel/doors/authenticate.ts",
+    "    await admit(this.#spawned(hello.token).principal);\n    // It is good once, and another may have come with it meanwhile.\n    return procs.attach(this.#spawned(hello.token).pid, port);",
+    "    const { pid, principal } = this.#spawned(hello.token);\n    await admit(principal);\n    return procs.attach(pid, port);",
+    "kernel/doors/authenticate.test.ts",
+  ],
+  [
     "faults: who owes hears so at once",
     "kernel/doors/debtors.ts",
     "await this.#wait(Math.min(waitUs, LATEST_US));",
