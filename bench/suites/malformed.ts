@@ -43,6 +43,8 @@ interface Stretch {
 }
 
 const NOTES = [
+  "bare: Node's own HTTP server, which answers everything with 400, given the requests of http: what its ratio shows is " +
+    "the sender's and the machine's. It has the usual OS priority, where the gateway is nicer.",
   "Truncated, bit-flipped, mistyped, nested and oversized (to 100 kB) frames of the ABI, and requests of HTTP, by one " +
     "principal with a key, offered at the pace of the parameters (*.rate). A sender that is not read stops when its " +
     "link is full, and one that is hung up on comes again every 100 ms: *.sent is what went out, and *.faults what the " +
@@ -57,7 +59,9 @@ export async function malformed(options: MalformedOptions): Promise<SuiteResult>
     ...flags,
     ...["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"],
   ]);
+  await using bare = await Forked.start("agents/bare-http.js", {});
   const doors = await doorsOf(daemon);
+  doors.set("bare", z.string().parse(bare.greeting));
   const settings: Mallory = { token: await keyOfMallory(daemon), seed: options.seed };
   await using mallory = await Forked.startAgent("agents/mallory.js", settings);
   await using caller = await Callers.start(1, daemon, ["null"]);
@@ -69,7 +73,7 @@ export async function malformed(options: MalformedOptions): Promise<SuiteResult>
 const Facts = z.object({ addresses: z.array(z.string()), http: z.string() });
 
 /** The doors by name, and where they are. */
-async function doorsOf({ home }: Daemon): Promise<ReadonlyMap<string, string>> {
+async function doorsOf({ home }: Daemon): Promise<Map<string, string>> {
   const facts = Facts.parse(JSON.parse(await readFile(join(home, "contixd.json"), "utf8")));
   const [unix = "", tcp = "", nats = ""] = facts.addresses;
   return new Map(Object.entries({ unix, tcp, nats, http: facts.http }));

@@ -149,8 +149,7 @@ describe("many keys at once", () => {
       );
     for (let i = 0; i < 10; i++) expect(await verdict(wrong(i))).toBe("EACCES 0");
     const before = hashes();
-    for (let i = 0; i < 20; i++)
-      expect(await verdict(wrong(i))).toMatch(/^EAGAIN (4999|5000)\d{3}$/);
+    for (let i = 0; i < 20; i++) expect(await verdict(wrong(i))).toBe("EAGAIN 4999996");
     expect(hashes()).toBe(before);
     // Who was in before is known without a hash, and other ids have nothing to do with it.
     expect(await verdict(flooded.text)).toBe("good");
