@@ -1,28 +1,26 @@
 /**
  * An agent for measurements, one of a ring: it asks the model, tells its next neighbour, hears
  * from the one before, and so on. Forked with JSON (`Talker`); sends its pid, is told its next
- * neighbour's, then, for each run, to go; reports what it heard.
+ * neighbour's, then, for each run, to go, by the kernel or by the bare hub; reports what it heard.
  */
 import { connect } from "contix";
+import { bareRing, kernelRing } from "./ring.js";
 import { type Done, Talker, Word } from "./words.js";
 
-const { home, token, calls, tokens } = Talker.parse(JSON.parse(process.argv[2] ?? ""));
+const { home, token, hub, calls, tokens } = Talker.parse(JSON.parse(process.argv[2] ?? ""));
 const os = await connect({ address: `unix://${home}/contixd.sock`, token, name: "talker" });
+const [kernel, bare] = [kernelRing(os, tokens), bareRing(hub, os.pid, tokens)];
 let next = "";
 
-async function run(number: number): Promise<Done> {
+async function run(ring: typeof kernel, number: number): Promise<Done> {
   const done = { tokens: 0, heard: 0, wrong: "" };
   for (let call = 0; call < calls; call++) {
-    // A prompt of one token needs no prefill: the fake model takes the same time for everybody.
-    const answer = await os.llm.generate("?", { maxTokens: tokens, ignoreEos: true, seed: 1 });
-    done.tokens += answer.tokens.length;
+    done.tokens += await ring.model();
     if (call === calls - 1) break;
-    const [, { text }] = await Promise.all([
-      os.ipc.send(next, `${number}.${call}`),
-      os.ipc.recv({ timeoutMs: 60_000 }),
-    ]);
+    const said = `${number}.${call}`;
+    const [, text] = await Promise.all([ring.send(next, said), ring.recv()]);
     done.heard += 1;
-    if (text !== `${number}.${call}`) done.wrong = `${text}, not ${number}.${call}`;
+    if (text !== said) done.wrong = `${text}, not ${said}`;
   }
   return done;
 }
@@ -31,7 +29,7 @@ process.on("message", (message) => {
   const word = Word.parse(message);
   if ("next" in word) next = word.next;
   else {
-    run(word.go).then(
+    run(word.bare ? bare : kernel, word.go).then(
       (done) => process.send?.(done),
       (error: unknown) => {
         process.stderr.write(`talker: ${error}\n`);

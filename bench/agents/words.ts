@@ -56,6 +56,8 @@ export type Sent = z.infer<typeof Sent>;
 export const Talker = z.object({
   home: z.string(),
   token: z.string(),
+  /** Where the bare hub listens. */
+  hub: z.string(),
   /** Calls of the model, and messages between them. */
   calls: z.number(),
   /** Tokens of each. */
@@ -64,8 +66,27 @@ export const Talker = z.object({
 export type Talker = z.infer<typeof Talker>;
 
 /** What it is told. */
-export const Word = z.union([z.object({ next: z.string() }), z.object({ go: z.number() })]);
+export const Word = z.union([
+  z.object({ next: z.string() }),
+  z.object({ go: z.number(), bare: z.boolean() }),
+]);
 
 /** What it did and heard in a run: each message once and in order, or `wrong` says how not. */
 export const Done = z.object({ tokens: z.number(), heard: z.number(), wrong: z.string() });
 export type Done = z.infer<typeof Done>;
+
+/** What the bare hub is to be. */
+export const Hub = z.object({ path: z.string(), callMs: z.number() });
+export type Hub = z.infer<typeof Hub>;
+
+/** What it is asked. */
+export const HubRequest = z.object({
+  id: z.number(),
+  from: z.string(),
+  what: z.enum(["model", "send", "recv"]),
+  to: z.string(),
+  text: z.string(),
+});
+export type HubRequest = z.infer<typeof HubRequest>;
+
+export const HubAnswer = z.object({ id: z.number(), text: z.string() });

@@ -3,14 +3,15 @@
  * alone. Each agent is a process; all begin at once; between its three calls of the model it tells
  * its next neighbour in a ring and hears from the one before. The fake model takes 200 ms for a
  * call, as many at once as it has slots. Alone it gets the same calls as whole plans, slots filled
- * anew as soon as they are all free, and nobody answers it.
+ * anew as soon as they are all free, and nobody answers it. Beside it the same agents do the same
+ * with a bare hub: lines on a socket, a timer for the model, and nothing checked, booked or kept.
  */
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { PLAIN_DRIVER } from "../../proto/plain-driver.js";
-import { Done, type Talker } from "../agents/words.js";
+import { Done, type Hub, type Talker } from "../agents/words.js";
 import { alternate } from "../harness/alternate.js";
 import { startDaemon } from "../harness/daemon.js";
 import { type BareDriver, startDriver } from "../harness/driver.js";
@@ -47,6 +48,9 @@ interface Run {
 const NOTES = [
   "busy: the CPU time of the kernel and the agents over the makespan on all processors. Near 1 the processors bound the " +
     "makespan, and the ratio says what a call costs; far below 1 it is bound by waiting.",
+  "bare: the same agents with a server that answers each call of the model after 200 ms, hands messages on, and checks, " +
+    "books and keeps nothing: what its ratio shows is the processes' and the machine's. Its model has no slots, so it is " +
+    "told only where all agents have one.",
 ];
 
 export async function messages({ agents, rounds }: MessagesOptions): Promise<SuiteResult> {
@@ -68,7 +72,10 @@ async function withAgents(count: number, rounds: number): Promise<Figure[]> {
   const sizes = ["--slots", `${SLOTS}`, "--slot-tokens", `${SLOT_TOKENS}`];
   await using daemon = await startDaemon([...flags, ...sizes]);
   const token = (await readFile(join(daemon.home, "admin.token"), "utf8")).trim();
-  const talker: Talker = { home: daemon.home, token, calls: CALLS, tokens: TOKENS };
+  const hub = join(daemon.home, "hub.sock");
+  const settings: Hub = { path: hub, callMs: (TOKENS * STEP_US) / 1000 };
+  await using bare = await Forked.start("agents/bare-hub.js", settings);
+  const talker: Talker = { home: daemon.home, token, hub, calls: CALLS, tokens: TOKENS };
   say(`${count} agents start`);
   const ring = await Forked.group(count, "agents/talker.js", talker);
   await using _ = { [Symbol.asyncDispose]: () => end(ring) };
@@ -80,7 +87,10 @@ async function withAgents(count: number, rounds: number): Promise<Figure[]> {
     rounds,
     [
       { name: "model", run: () => modelAlone(driver, count) },
-      { name: "agents", run: () => inRing(ring, daemon.pid, ++number) },
+      { name: "agents", run: () => inRing(ring, daemon.pid, ++number, false) },
+      ...(count > SLOTS
+        ? []
+        : [{ name: "bare", run: () => inRing(ring, bare.pid, ++number, true) }]),
     ],
     (side, round, { seconds }) =>
       say(`round ${round + 1}: ${count} agents, ${side}: ${seconds.toFixed(3)} s`),
@@ -91,8 +101,19 @@ async function withAgents(count: number, rounds: number): Promise<Figure[]> {
   const calls = count * (CALLS + 2 * (CALLS - 1));
   const perCall = (what: "kernelSeconds" | "agentsSeconds"): number[] =>
     of("agents", what).map((seconds) => (seconds * 1e6) / calls);
+  const ratio = (side: string): Figure[] =>
+    runs.has(side)
+      ? [
+          figure(
+            `${id}.${side}.ratio`,
+            "× model",
+            pairedRatio(of(side, "seconds"), of("model", "seconds")),
+          ),
+        ]
+      : [];
   return [
     figure(`${id}.ratio`, "× model", pairedRatio(of("agents", "seconds"), of("model", "seconds"))),
+    ...ratio("bare"),
     figure(`${id}.lost`, "messages", of("agents", "lost")),
     figure(`${id}.makespan`, "s", of("agents", "seconds")),
     figure(`${id}.model`, "s", of("model", "seconds")),
@@ -124,16 +145,21 @@ function busy({ seconds, kernelSeconds, agentsSeconds }: Run): number {
   return (kernelSeconds + agentsSeconds) / (seconds * availableParallelism());
 }
 
-/** From the word to go until the last agent has reported. */
-async function inRing(ring: readonly Forked[], kernel: number, number: number): Promise<Run> {
+/** From the word to go until the last agent has reported. `server`: who they call, the kernel or the bare hub. */
+async function inRing(
+  ring: readonly Forked[],
+  server: number,
+  number: number,
+  bare: boolean,
+): Promise<Run> {
   const ofAgents = (): number => ring.reduce((sum, { pid }) => sum + processSeconds(pid), 0);
-  const before = { kernel: processSeconds(kernel), agents: ofAgents() };
+  const before = { kernel: processSeconds(server), agents: ofAgents() };
   const start = performance.now();
   const reports = ring.map((agent) => agent.hear(120_000));
-  for (const agent of ring) agent.tell({ go: number });
+  for (const agent of ring) agent.tell({ go: number, bare });
   const done = z.array(Done).parse(await Promise.all(reports));
   const seconds = (performance.now() - start) / 1000;
-  const kernelSeconds = processSeconds(kernel) - before.kernel;
+  const kernelSeconds = processSeconds(server) - before.kernel;
   const agentsSeconds = ofAgents() - before.agents;
   if (done.some(({ tokens }) => tokens !== CALLS * TOKENS)) throw new Error("an answer was short");
   const lost = done.reduce((all, { heard, wrong }) => {

@@ -36,6 +36,7 @@ const Saved = z.object({
       name: z.string(),
       hash: z.string(),
       salt: z.string(),
+      mark: z.string().optional(),
       scopes: z.array(z.string()),
       createdAt: time,
       expiresAt: time,

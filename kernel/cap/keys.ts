@@ -1,15 +1,15 @@
 /**
  * API keys: `ctx_<id>_<secret>`. The kernel keeps only a scrypt hash of the secret, so
  * to verify one costs tens of milliseconds of a core: it runs off the event loop, few at
- * a time, taking turns between key ids, and seldom for an id that is presented with wrong
- * secrets, so that a flood of them holds up nobody else. A text that was verified is remembered by its sha256 for a while; what
- * was revoked or has expired is refused whatever is remembered.
+ * a time, taking turns between key ids. A wrong secret costs nothing of that: beside the
+ * hash stands a mark, 16 bits of the text's sha256, which it does not have. A text that was
+ * verified is remembered by its sha256 for a while; what was revoked or has expired is
+ * refused whatever is remembered.
  */
 import { createHash, scrypt, timingSafeEqual } from "node:crypto";
 import { ContixError } from "../../proto/errno.js";
 import { type Clock, type Randomness, secret } from "../clock.js";
 import type { ReadonlyState } from "../journal/journal.js";
-import { Bucket } from "./rates/bucket.js";
 
 export type Key = ReadonlyState["keys"] extends ReadonlyMap<string, infer K> ? K : never;
 
@@ -20,9 +20,11 @@ const HASH_BYTES = 32;
 const AT_ONCE = 2;
 /** Texts that may wait for one key id. */
 const WAITING_PER_KEY = 8;
-/** Wrong secrets that are hashed of one key id, a second; at once, what some seconds bring: ten. */
-const WRONG_PER_SECOND = 1 / 5;
-const WRONG_SECONDS = 50;
+/**
+ * Of the 256 bits that a guesser has to find, 16 can be had from whoever has read the kernel's
+ * file of keys. Of wrong secrets one in 65,536 is hashed.
+ */
+const MARK_BYTES = 2;
 const REMEMBERED = 4096;
 const REMEMBERED_US = 600_000_000;
 const FORM = /^ctx_([a-z0-9]{12})_([\w-]{43})$/;
@@ -45,8 +47,6 @@ export class Keys {
   /** Who is being verified: by text, so that many who come with the same key cost one hash. */
   readonly #pending = new Map<string, Promise<boolean>>();
   readonly #waiting = new Map<string, (() => void)[]>();
-  /** By key id, of those that were presented with a wrong secret. */
-  readonly #wrong = new Map<string, Bucket>();
   #running = 0;
 
   constructor(parts: KeyParts) {
@@ -62,9 +62,11 @@ export class Keys {
   async verify(text: string): Promise<Key> {
     const [, id = "", secretPart = ""] = FORM.exec(text) ?? [];
     const key = this.#usable(id);
-    const digest = createHash("sha256").update(text).digest("base64");
+    const sha256 = createHash("sha256").update(text).digest();
+    const digest = sha256.toString("base64");
     const known = this.#good.get(digest);
     if (known?.id === id && this.#parts.clock.now() < known.until) return key;
+    if (key.mark !== undefined && key.mark !== markOf(sha256)) throw wrong();
     let verdict = this.#pending.get(digest);
     if (!verdict) {
       verdict = this.#compare(key, secretPart).finally(() => this.#pending.delete(digest));
@@ -93,38 +95,13 @@ export class Keys {
   }
 
   async #compare({ id, salt, hash: kept }: Key, given: string): Promise<boolean> {
-    this.#checkWrong(id);
     await this.#turn(id);
     try {
-      // Some may have turned out to be wrong while it waited.
-      this.#checkWrong(id);
       const computed = await this.#hasher(given, Buffer.from(salt, "base64"));
       const expected = Buffer.from(kept, "base64");
-      const right = computed.length === expected.length && timingSafeEqual(computed, expected);
-      if (!right) this.#chargeWrong(id);
-      return right;
+      return computed.length === expected.length && timingSafeEqual(computed, expected);
     } finally {
       this.#next();
-    }
-  }
-
-  /** EAGAIN while the id has more wrong secrets than it may: to hash the next costs a core as much. */
-  #checkWrong(id: string): void {
-    const retryAfterUs = this.#wrong.get(id)?.waitUs(this.#parts.clock.now(), WRONG_PER_SECOND, 1);
-    if (!retryAfterUs) return;
-    const message = `too many wrong secrets came for the key ${id}`;
-    throw new ContixError("EAGAIN", message, { retryAfterUs });
-  }
-
-  #chargeWrong(id: string): void {
-    const now = this.#parts.clock.now();
-    const bucket = this.#wrong.get(id) ?? new Bucket(WRONG_SECONDS);
-    bucket.charge(now, WRONG_PER_SECOND, 1);
-    this.#wrong.set(id, bucket);
-    // There are as many ids as there are keys; those that were left alone again are as good as new.
-    for (const [other, its] of this.#wrong) {
-      if (!its.isFull(now, WRONG_PER_SECOND)) break;
-      this.#wrong.delete(other);
     }
   }
 
@@ -171,13 +148,18 @@ export class Keys {
 export async function makeKey(
   random: Randomness,
   hasher: Hasher = hash,
-): Promise<{ text: string; id: string; hash: string; salt: string }> {
+): Promise<{ text: string; id: string; hash: string; salt: string; mark: string }> {
   const id = [...random.bytes(12)].map((byte) => LETTERS[byte % LETTERS.length]).join("");
   const given = secret(random);
   const salt = random.bytes(16);
   const kept = await hasher(given, salt);
   const text = `ctx_${id}_${given}`;
-  return { text, id, hash: kept.toString("base64"), salt: salt.toString("base64") };
+  const mark = markOf(createHash("sha256").update(text).digest());
+  return { text, id, hash: kept.toString("base64"), salt: salt.toString("base64"), mark };
+}
+
+function markOf(sha256: Buffer): string {
+  return sha256.toString("hex", 0, MARK_BYTES);
 }
 
 const AT_TOKEN = { argument: "token" };

@@ -17,6 +17,8 @@ export interface KeyState {
   /** scrypt of the secret, and its salt: base64. */
   readonly hash: string;
   readonly salt: string;
+  /** What tells nearly all wrong secrets without a hash; keys that were made before it have none. */
+  readonly mark?: string | undefined;
   /** Groups of calls, such as "llm"; "*": all but admin. */
   readonly scopes: readonly string[];
   /** Wall time, milliseconds. */
