@@ -481,7 +481,7 @@ const ROWS = [
     "servers/gateway/late.e2e.test.ts",
   ],
   [
-    "gateway: a wrong secret that is not looked at is no fault",
+    "gateway: a key that is not looked at is no fault",
     "servers/gateway/app.ts",
     'status === 401 || (status === 429 && exchange.get("known") !== true)',
     "status === 401",

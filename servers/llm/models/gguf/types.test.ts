@@ -146,6 +146,15 @@ describe("tensor types", () => {
     );
   });
 
+  it("quantizes anew what has its zero beyond a byte, though it were a whole level", () => {
+    for (const minimum of [-300, 2]) {
+      const packed = bytes(HALF_ONE, [...pack("F16", Float32Array.of(minimum))], counting);
+      const q8 = unpackToQ8(type("Q4_1"), packed);
+      const floats = unpack(type("Q4_1"), packed);
+      expect(greatestLoss(q8, floats)).toBeLessThanOrEqual((Math.abs(minimum) + 15) / 255);
+    }
+  });
+
   it("keeps what is not finite so, for the reader to refuse", () => {
     const infinite = [0x00, 0x7c];
     const none = [0x00, 0x7e];
