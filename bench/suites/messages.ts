@@ -20,7 +20,7 @@ import { processSeconds } from "../harness/machine.js";
 import { decodePlans } from "../harness/plans.js";
 import { type Figure, figure } from "../harness/report.js";
 import { inCheckout } from "../harness/root.js";
-import { pairedRatio } from "../harness/stats.js";
+import { pairedRatio, type Summary } from "../harness/stats.js";
 import { type SuiteResult, say } from "./suite.js";
 
 export interface MessagesOptions {
@@ -102,8 +102,7 @@ async function withAgents(count: number, rounds: number): Promise<Figure[]> {
   const calls = count * (CALLS + 2 * (CALLS - 1));
   const perCall = (what: "kernelSeconds" | "agentsSeconds"): number[] =>
     of("agents", what).map((seconds) => (seconds * 1e6) / calls);
-  const ratio = (side: string): number[] =>
-    pairedRatio(of(side, "seconds"), of("model", "seconds"));
+  const ratio = (side: string): Summary => pairedRatio(of(side, "seconds"), of("model", "seconds"));
   const bareRatio = runs.has("bare") ? [figure(`${id}.bare.ratio`, "× model", ratio("bare"))] : [];
   return [
     figure(`${id}.ratio`, "× model", ratio("agents")),
