@@ -25,22 +25,34 @@ interface Waits {
   readonly place: Place;
 }
 
-/** The first of a class by looking at all: the due ones, then groups by key, then members. */
 type Opened = Map<Account | undefined, number>;
 
-function firstOf(all: readonly Waits[], opened: Opened, now: number) {
+/**
+ * The first of a class by looking at all: the due ones, then groups by key, then members.
+ * More than one only when two groups of one key were opened by one burst, which moved from
+ * the first to the second: then either may go first.
+ */
+function firstOf(all: readonly Waits[], opened: Opened, now: number): bigint[] {
   const due = all.filter(({ place }) => (place.dueAt ?? Number.POSITIVE_INFINITY) <= now);
   due.sort((a, b) => (a.place.dueAt ?? 0) - (b.place.dueAt ?? 0) || a.seq - b.seq);
-  if (due[0]) return due[0].burst;
-  const rank = ({ place }: Waits): number => place.group?.key ?? 0;
-  const sorted = [...all].sort(
-    (a, b) =>
-      rank(a) - rank(b) ||
-      (opened.get(a.place.group) ?? 0) - (opened.get(b.place.group) ?? 0) ||
-      a.place.key - b.place.key ||
-      a.seq - b.seq,
-  );
-  return sorted[0]?.burst;
+  if (due[0]) return [due[0].burst.id];
+  const members = [...all].sort((a, b) => a.place.key - b.place.key || a.seq - b.seq);
+  const heads = new Map<Account | undefined, Waits>();
+  for (const each of members) {
+    if (!heads.has(each.place.group)) heads.set(each.place.group, each);
+  }
+  const order = ({ place }: Waits): [number, number] => [
+    place.group?.key ?? 0,
+    opened.get(place.group) ?? 0,
+  ];
+  const compare = (a: Waits, b: Waits): number => {
+    const [keyA, openedA] = order(a);
+    const [keyB, openedB] = order(b);
+    return keyA - keyB || openedA - openedB;
+  };
+  const sorted = [...heads.values()].sort(compare);
+  const [best] = sorted;
+  return best ? sorted.filter((w) => compare(w, best) === 0).map(({ burst }) => burst.id) : [];
 }
 
 const deed = fc.record({
@@ -104,9 +116,12 @@ describe("the run queue", () => {
           const highest = CLASSES.find((each) => (model.get(each)?.length ?? 0) > 0);
           for (const now of [0, 5]) {
             const first = queue.first(now)?.burst;
-            const expected =
-              highest && firstOf(model.get(highest) ?? [], opened.get(highest) ?? new Map(), now);
-            expect(first?.id).toBe(expected?.id);
+            if (!highest) {
+              expect(first).toBeUndefined();
+              continue;
+            }
+            const all = model.get(highest) ?? [];
+            expect(firstOf(all, opened.get(highest) ?? new Map(), now)).toContain(first?.id);
           }
           for (const each of CLASSES) expect(queue.sizeOf(each)).toBe(model.get(each)?.length);
         }
