@@ -15,7 +15,7 @@ import {
   constants,
   type IncomingHttpHeaders,
 } from "node:http2";
-import { connect as connectSocket } from "node:net";
+import { connect as connectSocket, type Socket } from "node:net";
 import { Messages, messageBytes } from "./grpc-messages.js";
 
 /** Of gRPC's status codes those that mean something to us. */
@@ -28,9 +28,12 @@ export const STATUS = {
   UNAUTHENTICATED: 16,
 } as const;
 
-/** A peer that vanished without a word (a cable, a suspended machine) is noticed. */
-const PING_EVERY_MS = 30_000;
-const PING_PATIENCE_MS = 20_000;
+/**
+ * A peer that vanished without a word (a cable, a suspended machine) is noticed. So is one that
+ * cut a connection with TLS while we were writing: Node's HTTP/2 forgets that error and listens
+ * no more (nodejs/node#55804).
+ */
+const PINGS = { everyMs: 30_000, patienceMs: 20_000 };
 
 /** How a stream ended. */
 export interface StreamStatus {
@@ -64,15 +67,19 @@ export class GrpcStream<T> {
   readonly #stream: ClientHttp2Stream;
   readonly #events: StreamEvents<T>;
   readonly #pings: NodeJS.Timeout;
+  #socket: Socket | undefined;
   #status: StreamStatus | undefined;
   #fault: Error | undefined;
   #over = false;
 
   /** Connects. Throws only for certificates that cannot be used; else its end says what was wrong. */
-  constructor(target: StreamTarget<T>, events: StreamEvents<T>) {
+  constructor(target: StreamTarget<T>, events: StreamEvents<T>, pings = PINGS) {
     this.#events = events;
     const session = openSession(target);
     this.#session = session;
+    session.once("connect", (_session, socket) => {
+      this.#socket = socket;
+    });
     session.on("error", (error) => this.#failed(error));
     this.#stream = session.request({
       ":method": "POST",
@@ -82,7 +89,7 @@ export class GrpcStream<T> {
       "user-agent": "contix",
     });
     this.#listen(new Messages(target.maxMessage, target.decode));
-    this.#pings = setInterval(() => this.#ping(), PING_EVERY_MS);
+    this.#pings = setInterval(() => this.#ping(pings.patienceMs), pings.everyMs);
     this.#pings.unref();
   }
 
@@ -148,11 +155,13 @@ export class GrpcStream<T> {
     return { code: STATUS.UNAVAILABLE, details: this.#fault?.message || what, headers: {} };
   }
 
-  #ping(): void {
+  #ping(patienceMs: number): void {
     const late = setTimeout(() => {
       this.#failed(new Error("the kernel did not answer a ping"));
       this.#session.destroy();
-    }, PING_PATIENCE_MS);
+      // In such a state it does not close its socket either.
+      this.#socket?.destroy();
+    }, patienceMs);
     late.unref();
     if (this.#session.connecting || !this.#session.ping(() => clearTimeout(late))) {
       clearTimeout(late);
