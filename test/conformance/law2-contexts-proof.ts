@@ -23,6 +23,8 @@ export interface ProofOptions {
 
 /** Blocks of the swap file: every page of a wave, and those of the wave before. */
 const BLOCKS = 1200;
+/** How often contexts are told under a treatment that chance may keep from its work. */
+const MOST_TRIES = 3;
 const CONFIG = { slots: 4, quantum: 4, threads: 1 };
 
 /** @returns seconds that each part took; they run two at a time, with a thread each */
@@ -46,6 +48,12 @@ export async function proveContexts(
     timed("undisturbed", undisturbed(dir, lives)),
     tell("swapped", { ...paged, between: takeSlots }),
   ]);
+  // How many pages get to the file before their slots are wanted is chance: again, where few did.
+  const tries = [swapped];
+  for (let last = swapped; !mostSwapped(last.told) && tries.length < MOST_TRIES; ) {
+    last = await tell("swapped", { ...paged, between: takeSlots });
+    tries.push(last);
+  }
   const kills = new Kills(Math.floor(lives.length / 6));
   const [killed, dropped] = await Promise.all([
     tell("killed", { ...paged, ...kills }),
@@ -57,19 +65,17 @@ export async function proveContexts(
       expect(answers, `seed ${seed}, context ${i}, ${name}`).toEqual(want[i]?.answers);
     });
   };
-  same("preempted, swapped and restored", swapped);
+  for (const each of tries) same("preempted, swapped and restored", each);
   same("driver killed and restarted", killed);
   same("all pages dropped and rebuilt", dropped);
 
   const many = lives.length / 2;
-  expect(swapped.switches).toBeGreaterThan(many);
-  // A page that many share may well be in RAM, as may one whose owner was soon on again: how
-  // many come from the file is chance (57 to 94 % in 24 samples), but it can not be few.
-  expect(count(swapped.told, (one) => one.swapped > 0)).toBeGreaterThan(many);
-  const sum = (of: (told: Told) => number) => swapped.told.reduce((n, one) => n + of(one), 0);
-  expect(sum((one) => one.swapped)).toBeGreaterThan(sum((one) => one.pages) / 4);
-  expect(count(swapped.told, moved)).toBeGreaterThan(many / 5);
-  expect(count(swapped.told, ({ cached }) => cached >= 16)).toBeGreaterThan(many);
+  const shown = tries.at(-1) ?? swapped;
+  expect(shown.switches).toBeGreaterThan(many);
+  expect(count(shown.told, (one) => one.swapped > 0)).toBeGreaterThan(many);
+  expect(mostSwapped(shown.told), JSON.stringify(tries.map(({ told }) => swapOf(told)))).toBe(true);
+  expect(count(shown.told, moved)).toBeGreaterThan(many / 5);
+  expect(count(shown.told, ({ cached }) => cached >= 16)).toBeGreaterThan(many);
   expect(kills.count).toBeGreaterThan(1);
   // One whose last page was just full has all that it had in the swap file.
   expect(count(killed.told, ({ recomputed }) => recomputed > 0)).toBeGreaterThan(many);
@@ -95,6 +101,18 @@ class Kills implements Pick<Treatment, "after" | "between"> {
   readonly after = async (kernel: TestedKernel, generations: number): Promise<void> => {
     if (generations === this.#midst) await this.between(kernel);
   };
+}
+
+/** Pages that all have, and those of them that were in the swap file alone. */
+function swapOf(told: readonly Told[]): { readonly pages: number; readonly swapped: number } {
+  const sum = (of: (one: Told) => number) => told.reduce((n, one) => n + of(one), 0);
+  return { pages: sum((one) => one.pages), swapped: sum((one) => one.swapped) };
+}
+
+/** A page that many share may well be in RAM; of the rest most have to come from the file. */
+function mostSwapped(told: readonly Told[]): boolean {
+  const { pages, swapped } = swapOf(told);
+  return swapped > pages / 2;
 }
 
 function count(told: readonly Told[], is: (told: Told) => boolean): number {
