@@ -77,6 +77,21 @@ describe("a session that sends faults", () => {
     expect([one.book.faults, one.book.braked]).toEqual([BURST - 1, 0]);
   });
 
+  it("pays for what was not its to send, and is denied when that is read", async () => {
+    const bare = new BareKernel();
+    const one = await open(bare);
+    let denied = 0;
+    const decode = () => {
+      denied++;
+      return new Malformed(new ContixError("EPERM", "another's"));
+    };
+    for (let i = 0; i < BURST + 9; i++) one.session.receive({ bytes: 1, decode });
+    expect([denied, one.book.faults, one.pipe.reading]).toEqual([BURST, BURST, false]);
+    bare.pass(SECOND);
+    expect(denied).toBe(BURST + 9);
+    expect(one.heard).toEqual(Array(denied).fill("EPERM"));
+  });
+
   it.each([
     ["what cannot be decoded", BAD],
     ["an empty frame", EMPTY],

@@ -111,6 +111,14 @@ export class NatsSession {
     else this.#wrong(new ContixError("EPROTO", `there is no subject .${kind.slice(0, 32)}`), reply);
   }
 
+  /** Takes a message that was not the client's to send; `why` denies it, once it is its turn. */
+  deny(bytes: number, why: () => ContixError): void {
+    const decode = () => new Malformed(why());
+    this.#session.receive({ bytes, decode }, (error) => {
+      if (this.ready) this.refuse(error);
+    });
+  }
+
   /** Says an error that belongs to no call. */
   refuse(error: ContixError, reply = ""): void {
     const result = { $case: "error" as const, value: toWire(error) };

@@ -302,7 +302,7 @@ export class NatsDoor {
   #hello(message: Msg): void {
     const door = message.subject.slice(HELLO.length + 1);
     const session = this.#sessions.get(door);
-    if (!session || !this.#mayReply(session, message)) return;
+    if (!session || this.#isForeign(session, message)) return;
     session.greet(message.reply ?? "");
     if (session.refusal === undefined) return;
     this.#drop(session);
@@ -320,17 +320,21 @@ export class NatsDoor {
       }
       return;
     }
-    if (message.reply && !this.#mayReply(session, message)) return;
+    if (message.reply && this.#isForeign(session, message)) return;
     session.receive(kind, message.data, message.reply ?? "");
   }
 
-  /** The confused deputy: the server lets a client name any reply subject, and we would publish there. */
-  #mayReply(session: NatsSession, { reply = "" }: Msg): boolean {
-    if (isOwnInbox(session.door, reply)) return true;
-    this.#kernel.log.warn({ reply }, "a reply subject that is not the client's own");
-    const error = this.#denied("the reply subject is not in your own inbox", session);
-    if (session.ready) session.refuse(error);
-    return false;
+  /**
+   * The confused deputy: the server lets a client name any reply subject, and we would publish
+   * there. Such a message is a fault like one that says nothing, and denied in its turn.
+   */
+  #isForeign(session: NatsSession, { reply = "", data }: Msg): boolean {
+    if (isOwnInbox(session.door, reply)) return false;
+    session.deny(data.length, () => {
+      this.#kernel.log.warn({ reply }, "a reply subject that is not the client's own");
+      return this.#denied("the reply subject is not in your own inbox", session);
+    });
+    return true;
   }
 
   /** Counts and audits a message that was not its sender's to send. */

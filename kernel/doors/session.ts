@@ -210,11 +210,11 @@ export class DoorSession {
     } catch (error) {
       if (refuse && error instanceof ContixError) refuse(error);
       else this.#failed(error);
-      if (error instanceof ContixError && error.code === "EPROTO") this.#fault();
+      if (error instanceof ContixError) this.#fault();
     }
   }
 
-  /** What it sent said nothing. Whoever sends more of that than he may is not read for a while. */
+  /** What it sent said nothing, or was not its to send. Whoever sends more of that than he may is not read for a while. */
   #fault(): void {
     if (this.over || this.#pid === undefined) return;
     this.#brake.fault(this.#pid);

@@ -171,12 +171,27 @@ describe("the NATS door", () => {
     expect(braked).toBeGreaterThan(before.braked);
     await client.nc.close();
   });
+
+  test("denies reply subjects that are another's one by one, as fast as he may be wrong, and then hangs up", async () => {
+    const foreign = "the reply subject is not in your own inbox";
+    const before = recorded(foreign, "EPERM");
+    const client = await plainNats(await of("deputy", "nats", 1), "deputy");
+    const over = client.nc.closed();
+    for (let i = 0; i < 400; i++) {
+      client.nc.publish(`${client.subject}.call`, BAD, { reply: "_INBOX.another.mine" });
+    }
+    await over;
+    await until(() => recorded(foreign, "EPERM") >= before + 10);
+    // Ten seconds' worth at once, and what came due while they were read.
+    expect(recorded(foreign, "EPERM")).toBeLessThan(before + 30);
+  });
 });
 
-/** Refusals of that reason in the audit log. */
-function recorded(reason: string): number {
+/** How often the audit log has a refusal of that reason; those in a row are one line of it. */
+function recorded(reason: string, result = "EAGAIN"): number {
   const lines = readFileSync(auditFile(auditDirectory(all.kernel.home), 1), "utf8").split("\n");
-  return lines.filter((line) => line.includes(reason) && line.includes("EAGAIN")).length;
+  const found = lines.filter((line) => line.includes(reason) && line.includes(result));
+  return found.reduce((sum, line) => sum + (JSON.parse(line).times ?? 1), 0);
 }
 
 test("malformed calls outside a stream are answered late, others of theirs at once", async () => {

@@ -334,6 +334,27 @@ const ROWS = [
     "kernel/doors/brake.test.ts",
   ],
   [
+    "faults: what was not his to send costs nothing",
+    "kernel/doors/session.ts",
+    "if (error instanceof ContixError) this.#fault();",
+    'if (error instanceof ContixError && error.code === "EPROTO") this.#fault();',
+    "kernel/doors/brake.test.ts",
+  ],
+  [
+    "faults: foreign reply subjects are denied without end",
+    "kernel/doors/nats-session.ts",
+    "this.#session.receive({ bytes, decode }, (error) => {\n      if (this.ready) this.refuse(error);\n    });",
+    "decode();",
+    "test/e2e/brake.test.ts",
+  ],
+  [
+    "nats: the kernel publishes wherever it is asked to",
+    "kernel/doors/nats.ts",
+    "if (isOwnInbox(session.door, reply)) return false;",
+    "if (session.door !== reply) return false;",
+    "test/e2e/doors.test.ts",
+  ],
+  [
     "faults: calls that fail are faults",
     "kernel/trap.ts",
     "return !(error instanceof ContixError && FAULTS.has(error.code));",
