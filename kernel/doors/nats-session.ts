@@ -113,6 +113,11 @@ export class NatsSession {
 
   /** Takes a message that was not the client's to send; `why` denies it, once it is its turn. */
   deny(bytes: number, why: () => ContixError): void {
+    // Nobody's turn comes before he is attached, and what waits for that has no bound.
+    if (this.pid === undefined) {
+      why();
+      return;
+    }
     const decode = () => new Malformed(why());
     this.#session.receive({ bytes, decode }, (error) => {
       if (this.ready) this.refuse(error);
