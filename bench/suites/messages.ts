@@ -40,8 +40,8 @@ interface Run {
   readonly seconds: number;
   /** Messages that did not come, or not as they should. */
   readonly lost: number;
-  /** CPU of the kernel, and of all agents together. */
-  readonly kernelSeconds: number;
+  /** CPU of the kernel, or of the hub in its place, and of all agents together. */
+  readonly serverSeconds: number;
   readonly agentsSeconds: number;
 }
 
@@ -100,18 +100,22 @@ async function withAgents(count: number, rounds: number): Promise<Figure[]> {
     (runs.get(side) ?? []).map((run) => run[what]);
   const id = `agents${count}`;
   const calls = count * (CALLS + 2 * (CALLS - 1));
-  const perCall = (what: "kernelSeconds" | "agentsSeconds"): number[] =>
-    of("agents", what).map((seconds) => (seconds * 1e6) / calls);
+  const perCall = (side: string, what: "serverSeconds" | "agentsSeconds"): number[] =>
+    of(side, what).map((seconds) => (seconds * 1e6) / calls);
   const ratio = (side: string): Summary => pairedRatio(of(side, "seconds"), of("model", "seconds"));
-  const bareRatio = runs.has("bare") ? [figure(`${id}.bare.ratio`, "× model", ratio("bare"))] : [];
+  const bareFigures = () => [
+    figure(`${id}.bare.ratio`, "× model", ratio("bare")),
+    figure(`${id}.bare.hub`, "µs of CPU a call", perCall("bare", "serverSeconds")),
+    figure(`${id}.bare.agents`, "µs of CPU a call", perCall("bare", "agentsSeconds")),
+  ];
   return [
     figure(`${id}.ratio`, "× model", ratio("agents")),
-    ...bareRatio,
+    ...(runs.has("bare") ? bareFigures() : []),
     figure(`${id}.lost`, "messages", of("agents", "lost")),
     figure(`${id}.makespan`, "s", of("agents", "seconds")),
     figure(`${id}.model`, "s", of("model", "seconds")),
-    figure(`${id}.kernel`, "µs of CPU a call", perCall("kernelSeconds")),
-    figure(`${id}.agents`, "µs of CPU a call", perCall("agentsSeconds")),
+    figure(`${id}.kernel`, "µs of CPU a call", perCall("agents", "serverSeconds")),
+    figure(`${id}.agents`, "µs of CPU a call", perCall("agents", "agentsSeconds")),
     figure(`${id}.busy`, "of the processors", (runs.get("agents") ?? []).map(busy)),
   ];
 }
@@ -131,11 +135,11 @@ async function modelAlone(driver: BareDriver, agents: number): Promise<Run> {
     await driver.client.run(decodePlans(work).decode);
   }
   const seconds = (performance.now() - start) / 1000;
-  return { seconds, lost: 0, kernelSeconds: 0, agentsSeconds: 0 };
+  return { seconds, lost: 0, serverSeconds: 0, agentsSeconds: 0 };
 }
 
-function busy({ seconds, kernelSeconds, agentsSeconds }: Run): number {
-  return (kernelSeconds + agentsSeconds) / (seconds * availableParallelism());
+function busy({ seconds, serverSeconds, agentsSeconds }: Run): number {
+  return (serverSeconds + agentsSeconds) / (seconds * availableParallelism());
 }
 
 /** From the word to go until the last agent has reported. `server`: who they call, the kernel or the bare hub. */
@@ -146,19 +150,19 @@ async function inRing(
   bare: boolean,
 ): Promise<Run> {
   const ofAgents = (): number => ring.reduce((sum, { pid }) => sum + processSeconds(pid), 0);
-  const before = { kernel: processSeconds(server), agents: ofAgents() };
+  const before = { server: processSeconds(server), agents: ofAgents() };
   const start = performance.now();
   const reports = ring.map((agent) => agent.hear(120_000));
   for (const agent of ring) agent.tell({ go: number, bare });
   const done = z.array(Done).parse(await Promise.all(reports));
   const seconds = (performance.now() - start) / 1000;
-  const kernelSeconds = processSeconds(server) - before.kernel;
+  const serverSeconds = processSeconds(server) - before.server;
   const agentsSeconds = ofAgents() - before.agents;
   if (done.some(({ tokens }) => tokens !== CALLS * TOKENS)) throw new Error("an answer was short");
   const lost = done.reduce((all, { heard, wrong }) => {
     return all + (CALLS - 1 - heard) + (wrong === "" ? 0 : 1);
   }, 0);
-  return { seconds, lost, kernelSeconds, agentsSeconds };
+  return { seconds, lost, serverSeconds, agentsSeconds };
 }
 
 async function end(ring: readonly Forked[]): Promise<void> {
