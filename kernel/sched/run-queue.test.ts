@@ -71,6 +71,28 @@ const deed = fc.record({
 });
 
 describe("the run queue", () => {
+  it("moves a group when the key of its account changes, either way", () => {
+    const policy = new Told();
+    const queue = new RunQueue(policy);
+    const sched = new Scheduler({ policy, slots: 1 });
+    const { a, b } = policy.accounts;
+    const [ofA, ofB] = [a, b].map((group) => {
+      const burst = sched.enqueue(specOf(1n), NOBODY, 0, 0, 0);
+      policy.places.set(burst.id, { key: 0, group });
+      queue.add(burst, 0);
+      return burst;
+    });
+    for (const [key, first] of [
+      [-1, ofB],
+      [1, ofA],
+      [-2, ofB],
+    ] as const) {
+      b.key = key;
+      queue.rekey(b);
+      expect(queue.first(0)?.burst).toBe(first);
+    }
+  });
+
   it("has first whom a look at all finds, whatever came, went and moved", () => {
     fc.assert(
       fc.property(fc.array(deed, { maxLength: 60 }), fc.boolean(), (deeds, grouped) => {

@@ -77,6 +77,8 @@ test("mail, requests, pipes and locks between daemons outlive the server, and a 
 
   // The server is started again under a call that waits.
   const waits = far.recv();
+  // Goes the same way, behind it: without a line it would not wait there but be refused.
+  await here.ipc.list({ node: "n2" });
   await server.stop();
   // One that left before the kernel knew is answered when the line is back: it is given up here.
   await until(() =>
