@@ -302,7 +302,7 @@ export class NatsDoor {
   #hello(message: Msg): void {
     const door = message.subject.slice(HELLO.length + 1);
     const session = this.#sessions.get(door);
-    if (!session || this.#isForeign(session, message)) return;
+    if (!session || this.#denyForeign(session, message)) return;
     session.greet(message.reply ?? "");
     if (session.refusal === undefined) return;
     this.#drop(session);
@@ -320,15 +320,16 @@ export class NatsDoor {
       }
       return;
     }
-    if (message.reply && this.#isForeign(session, message)) return;
+    if (message.reply && this.#denyForeign(session, message)) return;
     session.receive(kind, message.data, message.reply ?? "");
   }
 
   /**
    * The confused deputy: the server lets a client name any reply subject, and we would publish
    * there. Such a message is a fault like one that says nothing, and denied in its turn.
+   * @returns whether it was one
    */
-  #isForeign(session: NatsSession, { reply = "", data }: Msg): boolean {
+  #denyForeign(session: NatsSession, { reply = "", data }: Msg): boolean {
     if (isOwnInbox(session.door, reply)) return false;
     session.deny(data.length, () => {
       this.#kernel.log.warn({ reply }, "a reply subject that is not the client's own");
