@@ -18,6 +18,9 @@ const MOST_UNDER_WAY = 64 * 1024 * 1024;
 /** After so many bytes the server is asked how far it is. */
 const ASK_EVERY = 1024 * 1024;
 
+/** What a line says of itself when nothing goes by it any more. */
+const DOWN: ReadonlySet<string> = new Set(["disconnect", "staleConnection", "close"]);
+
 type Opened = Readonly<Record<"auth" | "agents", NatsConnection>> & {
   readonly system: NatsConnection | undefined;
 };
@@ -80,13 +83,14 @@ export class Lines {
 
   /**
    * Resolves when all lines are up and the server knows what is listened to on them. They come
-   * back one by one: whoever is let in on one may speak before we hear the other.
+   * back one by one: whoever is let in on one may speak before we hear the other. And one that
+   * the server has cut looks well until we read of its end, so it is asked.
    */
   async listening(): Promise<void> {
-    if (this.#listening || this.#closed) return;
-    await new Promise<void>((resolve) => {
-      this.#waiting.push(resolve);
-    });
+    while (!this.#closed) {
+      if (this.#listening && (await this.#agentsAnswer()) && this.#listening) return;
+      if (!this.#listening) await this.#back();
+    }
   }
 
   line(part: "auth" | "agents"): NatsConnection {
@@ -135,7 +139,7 @@ export class Lines {
   async #watch(part: Part, line: NatsConnection): Promise<void> {
     for await (const { type } of line.status()) {
       const was = this.up;
-      if (type === "disconnect" || type === "staleConnection") this.#down.add(part);
+      if (DOWN.has(type)) this.#down.add(part);
       if (type === "reconnect") this.#down.delete(part);
       if (this.up === was) continue;
       this.#listening = false;
@@ -152,6 +156,21 @@ export class Lines {
     if (!flushed || !this.up) return;
     this.#listening = true;
     this.#release();
+  }
+
+  async #agentsAnswer(): Promise<boolean> {
+    const flushed = this.#lines.agents.flush();
+    return flushed.then(
+      () => true,
+      () => false,
+    );
+  }
+
+  #back(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
   }
 
   #release(): void {

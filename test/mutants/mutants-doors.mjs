@@ -217,8 +217,15 @@ const ROWS = [
   [
     "nats: lines that are up listen at once",
     "kernel/nats/lines.ts",
-    "    if (this.#listening || this.#closed) return;\n",
-    "    return;\n",
+    "      if (!this.#listening) await this.#back();\n",
+    "      return;\n",
+    "test/e2e/nats-lines.test.ts",
+  ],
+  [
+    "nats: a line that looks well is not asked",
+    "kernel/nats/lines.ts",
+    "this.#listening && (await this.#agentsAnswer()) && this.#listening",
+    "this.#listening",
     "test/e2e/nats-lines.test.ts",
   ],
   [
